@@ -1,0 +1,1 @@
+//! Decisions only: replicas, metadata, consumer groups, purgatory.

@@ -1,0 +1,1 @@
+//! One whole node, broker and controller, wired over Net, Disk and Clock.

@@ -1,0 +1,1 @@
+//! Replica placement and reassignment planning, pure and without dependencies.

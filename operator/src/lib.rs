@@ -1,0 +1,1 @@
+//! The operator: reconciles KafkaCluster and KafkaTopic.
