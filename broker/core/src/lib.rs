@@ -1,1 +1,3 @@
 //! Decisions only: replicas, metadata, consumer groups, purgatory.
+
+pub mod purgatory;
