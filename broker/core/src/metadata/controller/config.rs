@@ -1,0 +1,61 @@
+//! What the controller's decisions depend on, from its server.properties.
+
+use std::collections::BTreeMap;
+
+/// The settings of a [`super::Controller`].
+#[derive(Clone, Debug)]
+pub struct ControllerConfig {
+    /// Which cluster this is. Written to the log by the first controller ever active.
+    pub cluster_id: String,
+    /// A random number drawn anew for each [`super::Controller`]: topic ids and the place where
+    /// a new topic's replicas begin come from it.
+    pub seed: u64,
+    /// `broker.session.timeout.ms`: a broker that says nothing for so long is fenced.
+    pub session_timeout_ms: u64,
+    /// A broker whose connection broke, and that says nothing for so long, is fenced.
+    pub disconnect_grace_ms: u64,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `num.partitions`.
+    pub num_partitions: i32,
+    /// `delete.topic.enable`.
+    pub delete_topic_enable: bool,
+    /// `auto.leader.rebalance.enable`.
+    pub auto_leader_rebalance: bool,
+    /// `leader.imbalance.check.interval.seconds`, in milliseconds.
+    pub leader_imbalance_check_ms: u64,
+    /// `leader.imbalance.per.broker.percentage`: a broker's share of partitions that it should
+    /// lead and does not, above which leadership goes back to it.
+    pub leader_imbalance_percentage: u32,
+    /// At most so many preferred leaders are elected in one step by itself.
+    pub rebalance_step: usize,
+    /// The pause between two such steps, in milliseconds.
+    pub rebalance_step_ms: u64,
+    /// At most so many records come of one request: a larger one is refused.
+    pub max_records_per_request: usize,
+    /// The static server properties, by their broker keys (such as `min.insync.replicas` or
+    /// `log.retention.hours`): they are the defaults of the topics' configuration.
+    pub server_properties: BTreeMap<String, String>,
+}
+
+impl Default for ControllerConfig {
+    /// Kafka 4.4's defaults.
+    fn default() -> ControllerConfig {
+        ControllerConfig {
+            cluster_id: String::new(),
+            seed: 0,
+            session_timeout_ms: 9_000,
+            disconnect_grace_ms: 1_500,
+            default_replication_factor: 1,
+            num_partitions: 1,
+            delete_topic_enable: true,
+            auto_leader_rebalance: true,
+            leader_imbalance_check_ms: 300_000,
+            leader_imbalance_percentage: 10,
+            rebalance_step: 1_000,
+            rebalance_step_ms: 100,
+            max_records_per_request: 10_000,
+            server_properties: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What the controllers' log holds: one [`Record`] is one change of the cluster's metadata.
+//!
+//! Protobuf, so that a release ignores fields that it does not know. A new field needs no new
+//! level; a new kind of record does: the level is the feature `metadata.version`, itself a
+//! record, and a controller writes only what the current level knows. Field numbers are never
+//! used again.
+
+use prost::Message;
+
+/// The name of the feature whose level says which records may be written.
+pub const METADATA_VERSION: &str = "metadata.version";
+
+/// The highest level of [`METADATA_VERSION`] that this release reads and writes.
+pub const METADATA_VERSION_LATEST: i32 = 1;
+
+/// "No leader", in [`Partition::leader`] and [`PartitionChange::leader`].
+pub const NO_LEADER: i32 = -1;
+
+/// One change of the metadata.
+#[derive(Clone, PartialEq, Message)]
+pub struct Record {
+    /// What changed. `None` when the record was written by a release that knows more kinds.
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    pub change: Option<Change>,
+}
+
+/// The kinds of records.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Change {
+    /// A broker process took an id.
+    #[prost(message, tag = "1")]
+    RegisterBroker(RegisterBroker),
+    /// A broker was fenced or unfenced, or began its controlled shutdown.
+    #[prost(message, tag = "2")]
+    BrokerChange(BrokerChange),
+    /// A topic was made; its partitions follow as records of their own.
+    #[prost(message, tag = "3")]
+    Topic(Topic),
+    /// A partition was made.
+    #[prost(message, tag = "4")]
+    Partition(Partition),
+    /// A partition's state moved.
+    #[prost(message, tag = "5")]
+    PartitionChange(PartitionChange),
+    /// A topic was deleted, with its partitions and its configuration.
+    #[prost(message, tag = "6")]
+    RemoveTopic(RemoveTopic),
+    /// A configuration value was set or taken away.
+    #[prost(message, tag = "7")]
+    Config(Config),
+    /// Producer ids were handed out.
+    #[prost(message, tag = "8")]
+    ProducerIds(ProducerIds),
+    /// A feature's level moved.
+    #[prost(message, tag = "9")]
+    Feature(Feature),
+    /// A broker was taken out for good.
+    #[prost(message, tag = "10")]
+    UnregisterBroker(UnregisterBroker),
+    /// The cluster's id, once, in the first batch of the log.
+    #[prost(message, tag = "11")]
+    ClusterId(ClusterId),
+}
+
+/// One address at which a broker listens.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Message)]
+pub struct Listener {
+    /// The listener's name, as in `listeners`, such as `PLAINTEXT`.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The advertised host.
+    #[prost(string, tag = "2")]
+    pub host: String,
+    /// The advertised port, 1 to 65535.
+    #[prost(uint32, tag = "3")]
+    pub port: u32,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    #[prost(string, tag = "4")]
+    pub security_protocol: String,
+}
+
+/// A broker process took an id. Replaces what the id held before.
+#[derive(Clone, PartialEq, Message)]
+pub struct RegisterBroker {
+    /// The id, 0 or more.
+    #[prost(int32, tag = "1")]
+    pub broker_id: i32,
+    /// The offset of this record: larger with each registration.
+    #[prost(int64, tag = "2")]
+    pub broker_epoch: i64,
+    /// 16 bytes drawn by the process when it started.
+    #[prost(bytes = "vec", tag = "3")]
+    pub incarnation: Vec<u8>,
+    /// Where it listens.
+    #[prost(message, repeated, tag = "4")]
+    pub listeners: Vec<Listener>,
+    /// Its rack, when it has one.
+    #[prost(string, optional, tag = "5")]
+    pub rack: Option<String>,
+    /// The ids (16 bytes each) of its log directories.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub log_dirs: Vec<Vec<u8>>,
+    /// Whether it is fenced. A new process always starts fenced.
+    #[prost(bool, tag = "7")]
+    pub fenced: bool,
+    /// Whether it is in its controlled shutdown.
+    #[prost(bool, tag = "8")]
+    pub in_controlled_shutdown: bool,
+}
+
+/// A registered broker's standing moved. Fields that are `None` stay as they are.
+#[derive(Clone, PartialEq, Message)]
+pub struct BrokerChange {
+    /// Which broker.
+    #[prost(int32, tag = "1")]
+    pub broker_id: i32,
+    /// The registration that this is about.
+    #[prost(int64, tag = "2")]
+    pub broker_epoch: i64,
+    /// Fenced (true) or unfenced (false).
+    #[prost(bool, optional, tag = "3")]
+    pub fenced: Option<bool>,
+    /// In controlled shutdown.
+    #[prost(bool, optional, tag = "4")]
+    pub in_controlled_shutdown: Option<bool>,
+}
+
+/// A topic was made.
+#[derive(Clone, PartialEq, Message)]
+pub struct Topic {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// Its name, unique among the living topics.
+    #[prost(string, tag = "2")]
+    pub name: String,
+}
+
+/// A partition as a whole: written when it is made, and in snapshots.
+#[derive(Clone, PartialEq, Message)]
+pub struct Partition {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// The partition's number, from 0.
+    #[prost(int32, tag = "2")]
+    pub partition: i32,
+    /// Broker ids in order of preference.
+    #[prost(int32, repeated, tag = "3")]
+    pub replicas: Vec<i32>,
+    /// The in-sync set, in the order of `replicas`.
+    #[prost(int32, repeated, tag = "4")]
+    pub isr: Vec<i32>,
+    /// The leader, [`NO_LEADER`] when there is none.
+    #[prost(sint32, tag = "5")]
+    pub leader: i32,
+    /// Grows with each change of leader.
+    #[prost(int32, tag = "6")]
+    pub leader_epoch: i32,
+    /// Grows with each change of any kind.
+    #[prost(int32, tag = "7")]
+    pub partition_epoch: i32,
+    /// Replicas that a reassignment adds.
+    #[prost(int32, repeated, tag = "8")]
+    pub adding: Vec<i32>,
+    /// Replicas that a reassignment removes.
+    #[prost(int32, repeated, tag = "9")]
+    pub removing: Vec<i32>,
+    /// KIP-966: replicas that are not in sync but hold everything acknowledged. Not used yet.
+    #[prost(int32, repeated, tag = "10")]
+    pub elr: Vec<i32>,
+    /// KIP-966: who led last, when the in-sync set is empty.
+    #[prost(int32, optional, tag = "11")]
+    pub last_known_leader: Option<i32>,
+    /// KIP-858: the log directory of each of `replicas`, 16 bytes each; empty when unknown.
+    #[prost(bytes = "vec", repeated, tag = "12")]
+    pub directories: Vec<Vec<u8>>,
+    // 13 is kept for KIP-704's leader recovery state.
+}
+
+/// A list in a [`PartitionChange`]: a field that is there and empty differs from one that is not.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Brokers {
+    /// Broker ids.
+    #[prost(int32, repeated, tag = "1")]
+    pub ids: Vec<i32>,
+}
+
+/// Directories in a [`PartitionChange`].
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Directories {
+    /// 16 bytes each, in the order of the replicas.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub ids: Vec<Vec<u8>>,
+}
+
+/// A partition's state moved. Fields that are `None` stay as they are. The partition epoch
+/// always grows by one; the leader epoch grows by one when `leader` is set, even to the same one.
+#[derive(Clone, PartialEq, Message)]
+pub struct PartitionChange {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// The partition's number.
+    #[prost(int32, tag = "2")]
+    pub partition: i32,
+    /// The new replicas.
+    #[prost(message, optional, tag = "3")]
+    pub replicas: Option<Brokers>,
+    /// The new in-sync set.
+    #[prost(message, optional, tag = "4")]
+    pub isr: Option<Brokers>,
+    /// The new leader, [`NO_LEADER`] for none.
+    #[prost(sint32, optional, tag = "5")]
+    pub leader: Option<i32>,
+    /// The new list of replicas being added.
+    #[prost(message, optional, tag = "6")]
+    pub adding: Option<Brokers>,
+    /// The new list of replicas being removed.
+    #[prost(message, optional, tag = "7")]
+    pub removing: Option<Brokers>,
+    /// KIP-966. Not used yet.
+    #[prost(message, optional, tag = "8")]
+    pub elr: Option<Brokers>,
+    /// KIP-966: who led last; [`NO_LEADER`] forgets it.
+    #[prost(sint32, optional, tag = "9")]
+    pub last_known_leader: Option<i32>,
+    /// KIP-858.
+    #[prost(message, optional, tag = "10")]
+    pub directories: Option<Directories>,
+    // 11 is kept for KIP-704's leader recovery state.
+}
+
+/// A topic was deleted.
+#[derive(Clone, PartialEq, Message)]
+pub struct RemoveTopic {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+}
+
+/// A configuration value of a resource.
+#[derive(Clone, PartialEq, Message)]
+pub struct Config {
+    /// Kafka's number of the resource's type: 2 topic, 4 broker.
+    #[prost(int32, tag = "1")]
+    pub resource_type: i32,
+    /// The topic's name, or the broker's id; empty for all brokers.
+    #[prost(string, tag = "2")]
+    pub resource_name: String,
+    /// The key.
+    #[prost(string, tag = "3")]
+    pub key: String,
+    /// The value; `None` takes the key away.
+    #[prost(string, optional, tag = "4")]
+    pub value: Option<String>,
+}
+
+/// Producer ids were handed out, up to and without `next`.
+#[derive(Clone, PartialEq, Message)]
+pub struct ProducerIds {
+    /// Who got them.
+    #[prost(int32, tag = "1")]
+    pub broker_id: i32,
+    /// Its registration.
+    #[prost(int64, tag = "2")]
+    pub broker_epoch: i64,
+    /// The first id that is still free.
+    #[prost(int64, tag = "3")]
+    pub next: i64,
+}
+
+/// A feature's level moved.
+#[derive(Clone, PartialEq, Message)]
+pub struct Feature {
+    /// The feature's name, such as [`METADATA_VERSION`].
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The level; 0 takes the feature away.
+    #[prost(int32, tag = "2")]
+    pub level: i32,
+}
+
+/// A broker was taken out for good.
+#[derive(Clone, PartialEq, Message)]
+pub struct UnregisterBroker {
+    /// Which broker.
+    #[prost(int32, tag = "1")]
+    pub broker_id: i32,
+    /// Its last registration.
+    #[prost(int64, tag = "2")]
+    pub broker_epoch: i64,
+}
+
+/// The cluster's id.
+#[derive(Clone, PartialEq, Message)]
+pub struct ClusterId {
+    /// Kafka's form: 22 characters of URL-safe base64; any text without spaces is taken.
+    #[prost(string, tag = "1")]
+    pub cluster_id: String,
+}
+
+impl Record {
+    /// A record of one change.
+    #[must_use]
+    pub fn new(change: Change) -> Record {
+        Record {
+            change: Some(change),
+        }
+    }
+}
+
+macro_rules! from_change {
+    ($($kind:ident),*) => {$(
+        impl From<$kind> for Record {
+            fn from(change: $kind) -> Record {
+                Record::new(Change::$kind(change))
+            }
+        }
+    )*};
+}
+
+from_change!(
+    RegisterBroker,
+    BrokerChange,
+    Topic,
+    Partition,
+    PartitionChange,
+    RemoveTopic,
+    Config,
+    ProducerIds,
+    Feature,
+    UnregisterBroker,
+    ClusterId
+);
+
+/// A list of records as one stretch of bytes: each record with its length before it.
+///
+/// This is the payload of one entry of the controllers' log, and of a snapshot.
+#[must_use]
+pub fn encode_records(records: &[Record]) -> Vec<u8> {
+    let size = records
+        .iter()
+        .map(|record| {
+            let len = record.encoded_len();
+            len + prost::length_delimiter_len(len)
+        })
+        .sum();
+    let mut bytes = Vec::with_capacity(size);
+    for record in records {
+        // A Vec grows as needed, so there is no lack of room that this could report.
+        let _ = record.encode_length_delimited(&mut bytes);
+    }
+    bytes
+}
+
+/// The records of [`encode_records`].
+///
+/// # Errors
+///
+/// When the bytes end inside a record, or are no protobuf.
+pub fn decode_records(mut bytes: &[u8]) -> Result<Vec<Record>, prost::DecodeError> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        records.push(Record::decode_length_delimited(&mut bytes)?);
+    }
+    Ok(records)
+}

@@ -1,0 +1,1 @@
+//! Every topic configuration that Kafka 4.4 knows.
