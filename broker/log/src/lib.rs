@@ -1,1 +1,22 @@
-//! The log on disk: segments, indexes, recovery, retention and producer state over one Disk trait.
+//! The log on disk: segments, indexes, recovery, retention and producer state over one [`Disk`] trait.
+//!
+//! A partition is a folder in Apache Kafka's own format. Everything here is called by the one thread that owns the
+//! [`Log`]; nothing reads a clock, draws a random number or starts a thread: time and seeds come in as arguments, and
+//! what may block for long (fsync, the removal of files) leaves as a job ([`FlushJob`], [`DeleteJob`]).
+//!
+//! What is not here: decisions about replication (odradek-core), sockets, and compaction. A log with
+//! `cleanup.policy=compact` keeps everything for now.
+
+pub mod config;
+pub mod disk;
+pub mod error;
+pub mod jobs;
+pub mod log;
+
+pub use config::{LogConfig, TimestampType};
+pub use disk::mem::MemDisk;
+pub use disk::real::RealDisk;
+pub use disk::{DirEntry, DirLock, Disk, DiskFile, FileRange, OpenMode};
+pub use error::{AppendError, LogError, ReadError};
+pub use jobs::{DeleteJob, FlushDone, FlushJob};
+pub use log::{Appended, Log, OpenState, Origin, ReadResult, Recovered, TimestampOffset};
