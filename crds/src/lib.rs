@@ -1,1 +1,34 @@
 //! The Kubernetes API of Odradek: KafkaCluster and KafkaTopic.
+//!
+//! One resource a file. The YAML that is installed ([`crd::all`]) is generated from these types by
+//! `cargo run -p odradek-crds --bin odradek-crdgen`, and a test fails when it drifts.
+
+pub mod cluster;
+pub mod cluster_status;
+pub mod config;
+pub mod crd;
+pub mod pod;
+pub mod rules;
+pub mod storage;
+pub mod topic;
+
+pub use cluster::{
+    ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool,
+    PodDisruptionBudgetTemplate, Rack, Role,
+};
+pub use cluster_status::{
+    BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress,
+    ListenerStatus, NodePoolStatus, PlannedStep,
+};
+pub use config::{Config, ConfigValue};
+pub use pod::{PodMetadata, PodTemplate, Resources};
+pub use storage::{Storage, StorageType};
+pub use topic::{DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
+
+/// The API group of every resource here.
+pub const GROUP: &str = "odradek.dev";
+/// The API version of every resource here.
+pub const VERSION: &str = "v1alpha1";
+/// The label of a KafkaTopic that names its KafkaCluster (in the same namespace), and of everything
+/// that is made for a cluster.
+pub const CLUSTER_LABEL: &str = "odradek.dev/cluster";
