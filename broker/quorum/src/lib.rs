@@ -1,1 +1,41 @@
-//! The Raft library behind a narrow trait, with its storage on odradek-log.
+//! The controllers' quorum: the Raft library behind a narrow interface, with its storage on odradek-log.
+//!
+//! A [`Quorum`] does no IO but on the [`odradek_log::Disk`] that it is opened with, reads no clock and draws nothing
+//! at random: the caller counts its ticks, carries its messages and seeds its election time-outs. The same calls with
+//! the same seed give the same answers, which a simulation relies on.
+//!
+//! What was looked for in raft 0.7.0, and what was found:
+//!
+//! - *Randomness.* `reset_randomized_election_timeout` draws from the thread's generator at each change of term or
+//!   role. Nothing else does. The draw is replaced after each call (`election`).
+//! - *Hash maps.* Progress, votes and voters are in hash maps and sets with the `fx` hasher, which has no random
+//!   state: iteration order follows from what was inserted. `std`'s own hasher only serves the library's tests.
+//!   Messages are sorted by receiver all the same (stably), so that nothing rests on it.
+//! - *Time.* None but ticks.
+//! - *Panics.* The library panics where a peer's message or the storage contradicts what it was told before: a leader
+//!   that knows of acknowledged entries which the disk lost, an append that changes a committed entry, a read error
+//!   for committed entries. `step` looks for the first two and gives an error that says what to do; the third cannot
+//!   happen, since entries stay in memory until they are applied.
+//! - *Snapshots.* A snapshot message that gets lost leaves its receiver unserved for good unless the caller reports
+//!   back. Here every one is reported as arrived once it was handed over; a receiver that did not get it refuses the
+//!   next append, and gets another.
+
+mod config;
+mod disk_log;
+mod election;
+mod entry;
+mod error;
+mod framed;
+mod quorum;
+mod ready;
+mod snapshot_file;
+mod state_file;
+mod status;
+mod storage;
+mod terms;
+
+pub use config::{QuorumConfig, Voter};
+pub use error::{ProposeError, QuorumError, StepError};
+pub use quorum::Quorum;
+pub use ready::{Entry, Ready, Snapshot};
+pub use status::{QuorumStatus, Role, VoterStatus};

@@ -1,0 +1,443 @@
+//! One node's part of the quorum.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use odradek_log::Disk;
+use protobuf::Message as _;
+use raft::eraftpb::{self, EntryType, Message, MessageType};
+use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
+
+use crate::config::QuorumConfig;
+use crate::election::ElectionTimeouts;
+use crate::error::{ProposeError, QuorumError, StepError};
+use crate::ready::{Entry, Ready, Snapshot};
+use crate::status::{QuorumStatus, Role, VoterStatus};
+use crate::storage::{Store, node_id, raft_id};
+
+/// A voter of the quorum, driven from outside: [`tick`](Quorum::tick), [`step`](Quorum::step) and
+/// [`propose`](Quorum::propose) go in, and after any of them [`ready`](Quorum::ready) gives what came of it.
+///
+/// After a [`QuorumError`] every call fails: what is on disk is in doubt until it is opened again.
+pub struct Quorum {
+    node: RawNode<Store>,
+    config: QuorumConfig,
+    timeouts: ElectionTimeouts,
+    /// The time-out that counts, and the (term, role) it was drawn for.
+    timeout: usize,
+    drawn_for: (u64, StateRole),
+    /// The term that this node leads in, as far as the caller knows.
+    leads: Option<u64>,
+    /// The snapshot that was on disk at the start, until the caller has it.
+    restored: Option<Snapshot>,
+    /// The folder was empty at the start: what others know of this node's log may be of an earlier disk.
+    blank: bool,
+    stopped: bool,
+}
+
+impl std::fmt::Debug for Quorum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quorum").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Quorum {
+    /// Opens (or makes) the folder `dir` and joins the quorum as a follower; a single voter leads at once.
+    ///
+    /// The first [`ready`](Quorum::ready) gives the snapshot on disk, if there is one, and then the entries after it
+    /// as they are known to be committed. `wall_ms` is only for timestamps on disk.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that cannot work; a disk that fails; a vote, a snapshot or committed entries that do not check.
+    /// A torn end of the log is no error: what was acknowledged had been synced before.
+    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, config: QuorumConfig, wall_ms: i64) -> Result<Quorum, QuorumError> {
+        config.validate().map_err(QuorumError::Config)?;
+        let store = Store::open(disk, dir, &config, wall_ms)?;
+        let restored =
+            store.read_snapshot()?.map(|file| Snapshot { index: file.index, term: file.term, data: file.data });
+        let blank = store.last() == 0;
+        let min = config.election_ticks as usize;
+        let raft_config = Config {
+            id: raft_id(config.node_id),
+            election_tick: min,
+            min_election_tick: min,
+            max_election_tick: 2 * min,
+            heartbeat_tick: config.heartbeat_ticks as usize,
+            applied: store.snapshot_index(),
+            max_size_per_msg: config.max_message_bytes,
+            max_inflight_msgs: config.max_inflight_messages,
+            check_quorum: true,
+            pre_vote: true,
+            read_only_option: ReadOnlyOption::Safe,
+            max_uncommitted_size: config.max_uncommitted_bytes,
+            ..Config::default()
+        };
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let node = RawNode::new(&raft_config, store, &logger)?;
+        let mut quorum = Quorum {
+            drawn_for: (node.raft.term, node.raft.state),
+            node,
+            timeouts: ElectionTimeouts::new(config.seed, config.node_id, config.election_ticks),
+            timeout: min,
+            config,
+            leads: None,
+            restored,
+            blank,
+            stopped: false,
+        };
+        quorum.redraw();
+        // Nobody else could lead or object, so there is nothing to wait for.
+        if quorum.is_alone() {
+            quorum.node.campaign()?;
+            quorum.settle_timeout();
+        }
+        Ok(quorum)
+    }
+
+    /// One tick of the clock went by.
+    pub fn tick(&mut self) {
+        if self.stopped {
+            return;
+        }
+        let campaigned = self.node.tick() && self.node.raft.state != StateRole::Leader;
+        // A pre-vote that failed changes neither term nor role, and the next one needs another time-out all the same.
+        if campaigned {
+            self.redraw();
+        }
+        self.settle_timeout();
+    }
+
+    /// Takes a message that another voter's [`Ready::messages`] gave for this node.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::Fatal`] when this node must stop; the others mean that the message was dropped.
+    pub fn step(&mut self, message: &Bytes) -> Result<(), StepError> {
+        if self.stopped {
+            return Err(QuorumError::Stopped.into());
+        }
+        let mut message =
+            Message::parse_from_carllerche_bytes(message).map_err(|error| StepError::Malformed(error.to_string()))?;
+        self.check(&mut message).inspect_err(|error| self.stopped |= matches!(error, StepError::Fatal(_)))?;
+        let kind = message.get_msg_type();
+        let stepped = if self.is_vote_against_memory(&message) { Ok(()) } else { self.node.step(message) };
+        self.settle_timeout();
+        match stepped {
+            Ok(()) | Err(raft::Error::ProposalDropped | raft::Error::RequestSnapshotDropped) => Ok(()),
+            Err(raft::Error::StepLocalMsg | raft::Error::StepPeerNotFound) => {
+                Err(StepError::Unexpected(format!("{kind:?}")))
+            }
+            Err(error) => {
+                self.stopped = true;
+                Err(QuorumError::Raft(error).into())
+            }
+        }
+    }
+
+    /// Looks for what the library would answer with a panic.
+    fn check(&self, message: &mut Message) -> Result<(), StepError> {
+        let raft = &self.node.raft;
+        if message.to != raft.id || message.from == raft.id || raft.prs().get(message.from).is_none() {
+            return Err(StepError::Stranger {
+                from: node_id(message.from).unwrap_or_default(),
+                to: node_id(message.to).unwrap_or_default(),
+                node: self.config.node_id,
+            });
+        }
+        let leader = node_id(message.from).unwrap_or_default();
+        match message.get_msg_type() {
+            MessageType::MsgHeartbeat => {
+                let last_index = raft.raft_log.last_index();
+                if message.commit > last_index && message.term >= raft.term {
+                    if !self.blank {
+                        return Err(
+                            QuorumError::LostEntries { last_index, acknowledged: message.commit, leader }.into()
+                        );
+                    }
+                    // The disk was replaced: the leader finds out with its next append, and sends everything again.
+                    message.commit = last_index;
+                }
+            }
+            MessageType::MsgAppend => {
+                let (first, committed) = (raft.raft_log.first_index(), raft.raft_log.committed);
+                if message.term >= raft.term {
+                    for entry in message.get_entries() {
+                        if entry.index < first || entry.index > committed {
+                            continue;
+                        }
+                        let ours = raft.raft_log.term(entry.index).unwrap_or_default();
+                        if ours != entry.term {
+                            let (index, theirs) = (entry.index, entry.term);
+                            return Err(QuorumError::Diverged { index, ours, theirs, leader }.into());
+                        }
+                    }
+                }
+            }
+            MessageType::MsgAppendResponse
+            | MessageType::MsgRequestVote
+            | MessageType::MsgRequestVoteResponse
+            | MessageType::MsgRequestPreVote
+            | MessageType::MsgRequestPreVoteResponse
+            | MessageType::MsgSnapshot
+            | MessageType::MsgHeartbeatResponse
+            | MessageType::MsgTimeoutNow => {}
+            other => return Err(StepError::Unexpected(format!("{other:?}"))),
+        }
+        Ok(())
+    }
+
+    /// A node with an empty disk does not help to elect a leader of a quorum that has committed something: if its
+    /// disk was replaced, it may have been part of the majority that holds an entry which this candidate lacks.
+    fn is_vote_against_memory(&self, message: &Message) -> bool {
+        let asks = matches!(message.get_msg_type(), MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
+        asks && self.blank && self.node.raft.raft_log.last_index() == 0 && message.commit > 0
+    }
+
+    /// Appends to the log as its leader, and says which index the entry will have if it is committed in this term.
+    ///
+    /// # Errors
+    ///
+    /// This node does not lead, or too much waits already.
+    pub fn propose(&mut self, data: Vec<u8>) -> Result<u64, ProposeError> {
+        if self.stopped {
+            return Err(ProposeError::Stopped);
+        }
+        if self.node.raft.state != StateRole::Leader {
+            return Err(ProposeError::NotLeader { leader: self.leader() });
+        }
+        if data.len() > self.max_entry_bytes() {
+            return Err(ProposeError::TooLarge { bytes: data.len(), max: self.max_entry_bytes() });
+        }
+        let index = self.next_index();
+        self.node.propose(Vec::new(), data).map_err(|_| ProposeError::Busy)?;
+        Ok(index)
+    }
+
+    /// The largest entry that can be proposed, in bytes: what fits into one segment.
+    pub fn max_entry_bytes(&self) -> usize {
+        (self.config.segment_bytes as usize).saturating_sub(crate::entry::OVERHEAD)
+    }
+
+    /// The index that the next proposal will have.
+    pub fn next_index(&self) -> u64 {
+        self.node.raft.raft_log.last_index() + 1
+    }
+
+    /// Puts onto the device what has to be there, and then gives what may be acted upon.
+    ///
+    /// One call leads from a proposal of a lone voter to its commit. `wall_ms` is only for timestamps on disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or the log holds what this release does not know. The process must stop.
+    pub fn ready(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
+        if self.stopped {
+            return Err(QuorumError::Stopped);
+        }
+        self.turn(wall_ms).inspect_err(|_| self.stopped = true)
+    }
+
+    fn turn(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
+        let mut out = Ready { snapshot: self.restored.take(), ..Ready::default() };
+        let mut messages = Vec::new();
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            messages.extend(ready.take_messages());
+            let store = self.node.mut_store();
+            // The vote goes first: entries of a term whose vote is not known would look like another node's fault.
+            if let Some(hard) = ready.hs() {
+                store.set_hard_state(hard)?;
+            }
+            if !ready.snapshot().is_empty() {
+                let snapshot = ready.snapshot();
+                store.install(snapshot)?;
+                let meta = snapshot.get_metadata();
+                // What was applied before is part of it.
+                out.committed.clear();
+                out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data: snapshot.data.clone() });
+            }
+            store.append(ready.entries(), wall_ms)?;
+            commit(ready.take_committed_entries(), &mut out)?;
+            messages.extend(ready.take_persisted_messages());
+            let mut light = self.node.advance(ready);
+            commit(light.take_committed_entries(), &mut out)?;
+            messages.extend(light.take_messages());
+            self.node.advance_apply();
+            self.settle_leadership(&mut out);
+            self.settle_timeout();
+        }
+        self.settle_leadership(&mut out);
+        let (applied, committed) = (self.node.raft.raft_log.applied(), self.node.raft.raft_log.committed);
+        let store = self.node.mut_store();
+        store.trim(applied);
+        // The first commit forms the quorum: from here on the voters on disk count, and an empty disk is a new voter.
+        if store.stored_commit() == 0 && committed > 0 {
+            store.set_commit(committed.min(store.last()))?;
+        }
+        if let Some(failure) = store.take_failure() {
+            return Err(failure);
+        }
+        self.send(messages, &mut out)?;
+        Ok(out)
+    }
+
+    fn send(&mut self, messages: Vec<Message>, out: &mut Ready) -> Result<(), QuorumError> {
+        for message in messages {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.node.report_snapshot(message.to, SnapshotStatus::Finish);
+            }
+            let bytes = message.write_to_bytes().map_err(raft::Error::from)?;
+            if let Some(to) = node_id(message.to) {
+                out.messages.push((to, Bytes::from(bytes)));
+            }
+        }
+        // By receiver, since the library goes through a hash map; the order for one receiver stays.
+        out.messages.sort_by_key(|(to, _)| *to);
+        Ok(())
+    }
+
+    fn settle_leadership(&mut self, out: &mut Ready) {
+        let leads = (self.node.raft.state == StateRole::Leader).then_some(self.node.raft.term);
+        if leads == self.leads {
+            return;
+        }
+        if self.leads.is_some() {
+            out.lost_leadership = true;
+            out.became_leader = None;
+        }
+        if leads.is_some() {
+            out.became_leader = leads;
+        }
+        self.leads = leads;
+    }
+
+    /// Writes a snapshot of the state that holds every entry up to `index`, which must have been given as committed,
+    /// and drops the entries before it (but for some that lagging followers may need).
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, and the process must stop.
+    pub fn compact(&mut self, index: u64, data: Bytes, wall_ms: i64) -> Result<(), QuorumError> {
+        if self.stopped {
+            return Err(QuorumError::Stopped);
+        }
+        let keep = self.config.keep_entries;
+        debug_assert!(index <= self.node.raft.raft_log.applied(), "a snapshot of what is not committed");
+        self.node.mut_store().compact(index, data, keep, wall_ms).inspect_err(|_| self.stopped = true)
+    }
+
+    /// Tells that messages to a voter may have been lost: its connection broke. Saves it a round of refusals.
+    pub fn unreachable(&mut self, node: u64) {
+        if !self.stopped {
+            self.node.report_unreachable(raft_id(node));
+        }
+    }
+
+    /// Hands leadership to the voter that has most of the log, before this node stops. Nothing is taken as a proposal
+    /// until it is done, or one election time-out has passed.
+    ///
+    /// Returns whom it is handed to; `None` when this node does not lead, or is alone.
+    pub fn transfer_leadership(&mut self) -> Option<u64> {
+        let raft = &self.node.raft;
+        if self.stopped || raft.state != StateRole::Leader {
+            return None;
+        }
+        let others = raft.prs().iter().filter(|(id, progress)| **id != raft.id && progress.recent_active);
+        let (_, to) = others.map(|(id, progress)| (progress.matched, *id)).max()?;
+        self.node.transfer_leader(to);
+        node_id(to)
+    }
+
+    /// Notes on disk how far entries are committed, so that the next start knows it at once. Not needed for safety.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed.
+    pub fn close(mut self) -> Result<(), QuorumError> {
+        if self.stopped {
+            return Ok(());
+        }
+        let commit = self.node.raft.raft_log.committed;
+        let store = self.node.mut_store();
+        let commit = commit.min(store.last());
+        store.set_commit(commit)
+    }
+
+    /// Who leads, when it is known.
+    pub fn leader(&self) -> Option<u64> {
+        node_id(self.node.raft.leader_id)
+    }
+
+    /// The newest term.
+    pub fn term(&self) -> u64 {
+        self.node.raft.term
+    }
+
+    /// Whether this node is the only voter: nobody's messages are waited for then, and nothing is gained by ticks.
+    pub fn is_alone(&self) -> bool {
+        self.node.store().voters().eq([self.config.node_id])
+    }
+
+    /// What the quorum looks like from here.
+    pub fn status(&self) -> QuorumStatus {
+        let raft = &self.node.raft;
+        let store = self.node.store();
+        let leads = raft.state == StateRole::Leader;
+        let voter = |id: u64| {
+            let progress = raft.prs().get(raft_id(id));
+            match progress {
+                _ if id == self.config.node_id => {
+                    VoterStatus { match_index: Some(store.last()), recently_active: true }
+                }
+                Some(progress) if leads => {
+                    VoterStatus { match_index: Some(progress.matched), recently_active: progress.recent_active }
+                }
+                _ => VoterStatus::default(),
+            }
+        };
+        QuorumStatus {
+            node_id: self.config.node_id,
+            role: match raft.state {
+                StateRole::Leader => Role::Leader,
+                StateRole::Follower => Role::Follower,
+                StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+            },
+            leader: self.leader(),
+            term: raft.term,
+            commit_index: raft.raft_log.committed,
+            last_index: raft.raft_log.last_index(),
+            first_index: store.first(),
+            snapshot_index: store.snapshot_index(),
+            log_bytes: store.log_bytes(),
+            voters: store.voters().map(|id| (id, voter(id))).collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    fn redraw(&mut self) {
+        self.timeout = self.timeouts.draw(self.node.raft.term);
+        self.drawn_for = (self.node.raft.term, self.node.raft.state);
+        self.node.raft.set_randomized_election_timeout(self.timeout);
+    }
+
+    /// Puts our time-out in the place of the one that the library may just have drawn.
+    fn settle_timeout(&mut self) {
+        if self.drawn_for == (self.node.raft.term, self.node.raft.state) {
+            self.node.raft.set_randomized_election_timeout(self.timeout);
+        } else {
+            self.redraw();
+        }
+    }
+}
+
+fn commit(entries: Vec<eraftpb::Entry>, out: &mut Ready) -> Result<(), QuorumError> {
+    for entry in entries {
+        if entry.get_entry_type() != EntryType::EntryNormal {
+            return Err(QuorumError::NewerRelease { index: entry.index });
+        }
+        out.committed.push(Entry { index: entry.index, term: entry.term, data: entry.data });
+    }
+    Ok(())
+}
