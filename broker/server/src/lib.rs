@@ -1,1 +1,3 @@
 //! The tokio shell and the broker's binary.
+
+pub mod config;

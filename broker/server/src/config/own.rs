@@ -1,0 +1,60 @@
+//! Keys that Kafka does not have.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::key::{Check, Class, Key, Kind, fixed};
+use super::problems::Problems;
+use super::values::Values;
+
+/// All of them start with `odradek.`.
+pub(super) const KEYS: &[Key] = &[
+    fixed("odradek.cluster.id", Kind::String, None, Check::Any, Class::Honoured),
+    fixed("odradek.http.listener", Kind::String, None, Check::Any, Class::Honoured),
+    fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
+];
+
+/// What `odradek.*` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSettings {
+    /// `odradek.cluster.id`: the cluster that a new data folder joins, or that the first controller makes.
+    pub cluster_id: Option<String>,
+    /// `odradek.http.listener`: where /livez, /readyz and /metrics are served; `None`: nowhere.
+    pub http: Option<SocketAddr>,
+    /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
+    pub shutdown_timeout: Duration,
+}
+
+impl OwnSettings {
+    pub(super) fn read(values: &Values, problems: &mut Problems) -> Self {
+        let cluster_id = values.text("odradek.cluster.id").map(str::to_owned);
+        if cluster_id.as_deref().is_some_and(|id| {
+            id.len() > 64 || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '='))
+        }) {
+            let what = "must be at most 64 letters, digits, dots, dashes, underscores: kafka-storage random-uuid \
+                        makes a good one";
+            problems.errors.push(values.problem("odradek.cluster.id", what));
+        }
+        let http = values.text("odradek.http.listener").and_then(|text| {
+            let address = address(text);
+            if address.is_none() {
+                let what = "must be address:port, 0.0.0.0:8080 or 127.0.0.1:8080 for example";
+                problems.errors.push(values.problem("odradek.http.listener", what));
+            }
+            address
+        });
+        let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
+        Self { cluster_id, http, shutdown_timeout }
+    }
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    let text = text.strip_prefix("http://").unwrap_or(text);
+    match text.strip_prefix("localhost:") {
+        Some(port) => port.parse().ok().map(|port| SocketAddr::from(([127, 0, 0, 1], port))),
+        None => match text.strip_prefix(':') {
+            Some(port) => port.parse().ok().map(|port| SocketAddr::from(([0, 0, 0, 0], port))),
+            None => text.parse().ok(),
+        },
+    }
+}

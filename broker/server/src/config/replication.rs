@@ -1,0 +1,176 @@
+//! Keys of replication and of fetching.
+
+use std::time::Duration;
+
+use super::key::{Check, Class, Key, Kind, cluster_wide, fixed};
+use super::problems::Problems;
+use super::values::Values;
+
+const PURGATORY: &str = "a request leaves the purgatory as soon as it is answered";
+
+/// All of them.
+pub(super) const KEYS: &[Key] = &[
+    fixed("replica.lag.time.max.ms", Kind::Long, Some("30000"), Check::Any, Class::Honoured),
+    fixed("replica.fetch.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(0), Class::Honoured),
+    fixed("replica.fetch.wait.max.ms", Kind::Int, Some("500"), Check::Any, Class::Honoured),
+    fixed("replica.fetch.min.bytes", Kind::Int, Some("1"), Check::Any, Class::Honoured),
+    fixed("replica.fetch.response.max.bytes", Kind::Int, Some("10485760"), Check::AtLeast(0), Class::Honoured),
+    fixed("replica.fetch.backoff.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
+    fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
+    fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::Honoured),
+    cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::Honoured),
+    fixed("replica.high.watermark.checkpoint.interval.ms", Kind::Long, Some("5000"), Check::Any, Class::Honoured),
+    fixed("replica.selector.class", Kind::String, None, Check::Any, Class::Honoured),
+    fixed("auto.leader.rebalance.enable", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
+    fixed("leader.imbalance.check.interval.seconds", Kind::Long, Some("300"), Check::AtLeast(1), Class::Honoured),
+    fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
+    fixed("fetch.max.bytes", Kind::Int, Some("57671680"), Check::AtLeast(1024), Class::Honoured),
+    fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
+    fixed(
+        "fetch.purgatory.purge.interval.requests",
+        Kind::Int,
+        Some("1000"),
+        Check::Any,
+        Class::NoEffect { why: PURGATORY },
+    ),
+    fixed(
+        "producer.purgatory.purge.interval.requests",
+        Kind::Int,
+        Some("1000"),
+        Check::Any,
+        Class::NoEffect { why: PURGATORY },
+    ),
+    fixed(
+        "delete.records.purgatory.purge.interval.requests",
+        Kind::Int,
+        Some("1"),
+        Check::Any,
+        Class::NoEffect { why: PURGATORY },
+    ),
+    cluster_wide(
+        "leader.replication.throttled.rate",
+        Kind::Long,
+        Some("9223372036854775807"),
+        Check::AtLeast(0),
+        Class::NotYet { what: "throttling of replication is" },
+    ),
+    cluster_wide(
+        "follower.replication.throttled.rate",
+        Kind::Long,
+        Some("9223372036854775807"),
+        Check::AtLeast(0),
+        Class::NotYet { what: "throttling of replication is" },
+    ),
+    cluster_wide(
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+        Kind::Long,
+        Some("9223372036854775807"),
+        Check::AtLeast(0),
+        Class::NotYet { what: "throttling of replication is" },
+    ),
+];
+
+/// Which replica a consumer reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicaSelector {
+    /// The leader.
+    Leader,
+    /// One in the consumer's rack (`client.rack`), if there is one (KIP-392).
+    RackAware,
+}
+
+/// Replication and fetching.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicationSettings {
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max: Duration,
+    /// `replica.fetch.max.bytes`: of one partition in one fetch.
+    pub fetch_max_bytes: i32,
+    /// `replica.fetch.response.max.bytes`: of one fetch.
+    pub fetch_response_max_bytes: i32,
+    /// `replica.fetch.wait.max.ms`.
+    pub fetch_wait_max: Duration,
+    /// `replica.fetch.min.bytes`.
+    pub fetch_min_bytes: i32,
+    /// `replica.fetch.backoff.ms`.
+    pub fetch_backoff: Duration,
+    /// `num.replica.fetchers`: fetches in flight to one leader.
+    pub fetchers: usize,
+    /// `replica.socket.timeout.ms`.
+    pub socket_timeout: Duration,
+    /// `replica.socket.receive.buffer.bytes`; `None`: as the system has it.
+    pub receive_buffer: Option<usize>,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval: Duration,
+    /// `replica.selector.class`.
+    pub selector: ReplicaSelector,
+    /// `fetch.max.bytes`: of one answer to a consumer.
+    pub consumer_fetch_max_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions: usize,
+    /// `auto.leader.rebalance.enable`.
+    pub auto_rebalance: bool,
+    /// `leader.imbalance.check.interval.seconds`.
+    pub rebalance_interval: Duration,
+    /// `unclean.leader.election.interval.ms`.
+    pub unclean_election_interval: Duration,
+}
+
+impl ReplicationSettings {
+    pub(super) fn read(values: &Values, problems: &mut Problems) -> Self {
+        let millis = |name: &str| Duration::from_millis(values.unsigned(name));
+        let wait = values.int("replica.fetch.wait.max.ms");
+        for name in ["replica.socket.timeout.ms", "replica.lag.time.max.ms"] {
+            let limit = values.int(name);
+            if wait > limit {
+                let given = "replica.fetch.wait.max.ms";
+                let (blamed, what) = if values.is_given(given) {
+                    (given, format!("must be at most {name}={limit}"))
+                } else {
+                    (name, format!("must be at least {given}={wait}"))
+                };
+                problems.errors.push(values.problem(blamed, what));
+            }
+        }
+        let receive_buffer = match values.int("replica.socket.receive.buffer.bytes") {
+            -1 => None,
+            size if size > 0 => Some(values.size("replica.socket.receive.buffer.bytes")),
+            _ => {
+                let what = "must be at least 1, or -1 for the system's default";
+                problems.errors.push(values.problem("replica.socket.receive.buffer.bytes", what));
+                None
+            }
+        };
+        Self {
+            lag_time_max: millis("replica.lag.time.max.ms"),
+            fetch_max_bytes: values.int32("replica.fetch.max.bytes"),
+            fetch_response_max_bytes: values.int32("replica.fetch.response.max.bytes"),
+            fetch_wait_max: millis("replica.fetch.wait.max.ms"),
+            fetch_min_bytes: values.int32("replica.fetch.min.bytes"),
+            fetch_backoff: millis("replica.fetch.backoff.ms"),
+            fetchers: values.size("num.replica.fetchers"),
+            socket_timeout: millis("replica.socket.timeout.ms"),
+            receive_buffer,
+            high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
+            selector: selector(values, problems),
+            consumer_fetch_max_bytes: values.int32("fetch.max.bytes"),
+            fetch_sessions: values.size("max.incremental.fetch.session.cache.slots"),
+            auto_rebalance: values.flag("auto.leader.rebalance.enable"),
+            rebalance_interval: Duration::from_secs(values.unsigned("leader.imbalance.check.interval.seconds")),
+            unclean_election_interval: millis("unclean.leader.election.interval.ms"),
+        }
+    }
+}
+
+fn selector(values: &Values, problems: &mut Problems) -> ReplicaSelector {
+    match values.text("replica.selector.class") {
+        None | Some("org.apache.kafka.common.replica.LeaderSelector") => ReplicaSelector::Leader,
+        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => ReplicaSelector::RackAware,
+        Some(_) => {
+            let what = "no class of one's own can be loaded: \
+                        org.apache.kafka.common.replica.RackAwareReplicaSelector is built in";
+            problems.errors.push(values.problem("replica.selector.class", what));
+            ReplicaSelector::Leader
+        }
+    }
+}

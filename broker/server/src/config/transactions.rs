@@ -1,0 +1,125 @@
+//! Keys of transactions and of idempotent producers.
+
+use std::time::Duration;
+
+use super::key::{Check, Class, Key, Kind, cluster_wide, fixed};
+use super::values::Values;
+
+const TRANSACTIONS: &str = "transactions are not served yet";
+
+/// All of them.
+pub(super) const KEYS: &[Key] = &[
+    fixed(
+        "add.partitions.to.txn.retry.backoff.max.ms",
+        Kind::Int,
+        Some("100"),
+        Check::AtLeast(0),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "add.partitions.to.txn.retry.backoff.ms",
+        Kind::Int,
+        Some("20"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed("producer.id.expiration.check.interval.ms", Kind::Int, Some("600000"), Check::AtLeast(1), Class::Honoured),
+    cluster_wide("producer.id.expiration.ms", Kind::Int, Some("86400000"), Check::AtLeast(1), Class::Honoured),
+    fixed(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        Kind::Int,
+        Some("10000"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.max.timeout.ms",
+        Kind::Int,
+        Some("900000"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    cluster_wide(
+        "transaction.partition.verification.enable",
+        Kind::Boolean,
+        Some("true"),
+        Check::Any,
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        Kind::Int,
+        Some("3600000"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.state.log.load.buffer.size",
+        Kind::Int,
+        Some("5242880"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.state.log.min.isr",
+        Kind::Int,
+        Some("2"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.state.log.num.partitions",
+        Kind::Int,
+        Some("50"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.state.log.replication.factor",
+        Kind::Short,
+        Some("3"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.state.log.segment.bytes",
+        Kind::Int,
+        Some("104857600"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+    fixed(
+        "transaction.two.phase.commit.enable",
+        Kind::Boolean,
+        Some("false"),
+        Check::Any,
+        Class::NotYet { what: "two-phase commit (KIP-939) is" },
+    ),
+    fixed(
+        "transactional.id.expiration.ms",
+        Kind::Int,
+        Some("604800000"),
+        Check::AtLeast(1),
+        Class::NoEffect { why: TRANSACTIONS },
+    ),
+];
+
+/// Idempotent producers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerSettings {
+    /// `producer.id.expiration.ms`: a producer that wrote nothing for this long is forgotten.
+    pub expiration: Duration,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub expiration_check_interval: Duration,
+}
+
+impl ProducerSettings {
+    pub(super) fn read(values: &Values) -> Self {
+        Self {
+            expiration: Duration::from_millis(values.unsigned("producer.id.expiration.ms")),
+            expiration_check_interval: Duration::from_millis(
+                values.unsigned("producer.id.expiration.check.interval.ms"),
+            ),
+        }
+    }
+}
