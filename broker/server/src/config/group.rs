@@ -7,6 +7,7 @@ use super::problems::Problems;
 use super::values::Values;
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     fixed("group.min.session.timeout.ms", Kind::Int, Some("6000"), Check::Any, Class::Honoured),
     fixed("group.max.session.timeout.ms", Kind::Int, Some("1800000"), Check::Any, Class::Honoured),
@@ -19,55 +20,13 @@ pub(super) const KEYS: &[Key] = &[
     fixed("offsets.topic.num.partitions", Kind::Int, Some("50"), Check::AtLeast(1), Class::Honoured),
     fixed("offsets.topic.replication.factor", Kind::Short, Some("3"), Check::AtLeast(1), Class::Honoured),
     fixed("offsets.topic.segment.bytes", Kind::Int, Some("104857600"), Check::AtLeast(1), Class::Honoured),
-    fixed(
-        "offsets.load.buffer.size",
-        Kind::Int,
-        Some("5242880"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: "offsets are read in the size of the segments' batches" },
-    ),
-    fixed(
-        "offsets.topic.compression.codec",
-        Kind::Int,
-        Some("0"),
-        Check::Any,
-        Class::NotYet { what: "compressed offsets are" },
-    ),
-    fixed(
-        "group.coordinator.append.linger.ms",
-        Kind::Int,
-        Some("-1"),
-        Check::AtLeast(-1),
-        Class::NoEffect { why: "the coordinator has no threads and buffers of its own" },
-    ),
-    fixed(
-        "group.coordinator.background.threads",
-        Kind::Int,
-        Some("2"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: "the coordinator has no threads and buffers of its own" },
-    ),
-    cluster_wide(
-        "group.coordinator.cached.buffer.max.bytes",
-        Kind::Int,
-        Some("1048588"),
-        Check::AtLeast(524_288),
-        Class::NoEffect { why: "the coordinator has no threads and buffers of its own" },
-    ),
-    fixed(
-        "group.coordinator.threads",
-        Kind::Int,
-        Some("4"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: "the coordinator has no threads and buffers of its own" },
-    ),
-    fixed(
-        "group.coordinator.rebalance.protocols",
-        Kind::List,
-        Some("classic,consumer,streams"),
-        Check::EachOf(&["consumer", "classic", "share", "streams"]),
-        Class::NoEffect { why: "the classic protocol is served; a newer one is refused to its clients" },
-    ),
+    fixed("offsets.load.buffer.size", Kind::Int, Some("5242880"), Check::AtLeast(1), Class::NoEffect { why: "offsets are read in the size of the segments' batches" }),
+    fixed("offsets.topic.compression.codec", Kind::Int, Some("0"), Check::Any, Class::NotYet { what: "compressed offsets are" }),
+    fixed("group.coordinator.append.linger.ms", Kind::Int, Some("-1"), Check::AtLeast(-1), Class::NoEffect { why: "the coordinator has no threads and buffers of its own" }),
+    fixed("group.coordinator.background.threads", Kind::Int, Some("2"), Check::AtLeast(1), Class::NoEffect { why: "the coordinator has no threads and buffers of its own" }),
+    cluster_wide("group.coordinator.cached.buffer.max.bytes", Kind::Int, Some("1048588"), Check::AtLeast(524_288), Class::NoEffect { why: "the coordinator has no threads and buffers of its own" }),
+    fixed("group.coordinator.threads", Kind::Int, Some("4"), Check::AtLeast(1), Class::NoEffect { why: "the coordinator has no threads and buffers of its own" }),
+    fixed("group.coordinator.rebalance.protocols", Kind::List, Some("classic,consumer,streams"), Check::EachOf(&["consumer", "classic", "share", "streams"]), Class::NoEffect { why: "the classic protocol is served; a newer one is refused to its clients" }),
 ];
 
 /// Classic consumer groups and their offsets.

@@ -9,32 +9,15 @@ use super::problems::Problems;
 use super::values::Values;
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     per_broker("listeners", Kind::List, Some("PLAINTEXT://:9092"), Check::Any, Class::Honoured),
     fixed("advertised.listeners", Kind::List, None, Check::Any, Class::Honoured),
-    per_broker(
-        "listener.security.protocol.map",
-        Kind::String,
-        Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
-        Check::Any,
-        Class::Honoured,
-    ),
+    per_broker("listener.security.protocol.map", Kind::String, Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Check::Any, Class::Honoured),
     fixed("inter.broker.listener.name", Kind::String, None, Check::Any, Class::Honoured),
-    fixed(
-        "security.inter.broker.protocol",
-        Kind::String,
-        Some("PLAINTEXT"),
-        Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
-        Class::Honoured,
-    ),
+    fixed("security.inter.broker.protocol", Kind::String, Some("PLAINTEXT"), Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Class::Honoured),
     fixed("controller.listener.names", Kind::List, None, Check::Any, Class::Honoured),
-    fixed(
-        "early.start.listeners",
-        Kind::List,
-        None,
-        Check::Any,
-        Class::NoEffect { why: "the controllers' listener always opens first" },
-    ),
+    fixed("early.start.listeners", Kind::List, None, Check::Any, Class::NoEffect { why: "the controllers' listener always opens first" }),
 ];
 
 /// What is spoken on a listener below Kafka's protocol.

@@ -10,72 +10,25 @@ use super::values::Values;
 const COMPACTION: &str = "logs are not compacted yet";
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     fixed("log.dir", Kind::List, Some("/tmp/kafka-logs"), Check::Any, Class::Honoured),
     fixed("log.dirs", Kind::List, None, Check::Any, Class::Honoured),
     cluster_wide("num.recovery.threads.per.data.dir", Kind::Int, Some("2"), Check::AtLeast(1), Class::Honoured),
     fixed("log.retention.check.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
     fixed("log.flush.offset.checkpoint.interval.ms", Kind::Int, Some("60000"), Check::AtLeast(0), Class::Honoured),
-    fixed(
-        "log.flush.start.offset.checkpoint.interval.ms",
-        Kind::Int,
-        Some("60000"),
-        Check::AtLeast(0),
-        Class::Honoured,
-    ),
+    fixed("log.flush.start.offset.checkpoint.interval.ms", Kind::Int, Some("60000"), Check::AtLeast(0), Class::Honoured),
     fixed("log.dir.failure.timeout.ms", Kind::Long, Some("30000"), Check::AtLeast(1), Class::Honoured),
     fixed("log.initial.task.delay.ms", Kind::Long, Some("30000"), Check::AtLeast(0), Class::Honoured),
-    cluster_wide(
-        "log.cleaner.backoff.ms",
-        Kind::Long,
-        Some("15000"),
-        Check::AtLeast(0),
-        Class::NoEffect { why: COMPACTION },
-    ),
-    cluster_wide(
-        "log.cleaner.dedupe.buffer.size",
-        Kind::Long,
-        Some("134217728"),
-        Check::Any,
-        Class::NoEffect { why: COMPACTION },
-    ),
+    cluster_wide("log.cleaner.backoff.ms", Kind::Long, Some("15000"), Check::AtLeast(0), Class::NoEffect { why: COMPACTION }),
+    cluster_wide("log.cleaner.dedupe.buffer.size", Kind::Long, Some("134217728"), Check::Any, Class::NoEffect { why: COMPACTION }),
     fixed("log.cleaner.enable", Kind::Boolean, Some("true"), Check::Any, Class::NoEffect { why: COMPACTION }),
-    cluster_wide(
-        "log.cleaner.io.buffer.load.factor",
-        Kind::Double,
-        Some("0.9"),
-        Check::Any,
-        Class::NoEffect { why: COMPACTION },
-    ),
-    cluster_wide(
-        "log.cleaner.io.buffer.size",
-        Kind::Int,
-        Some("524288"),
-        Check::AtLeast(0),
-        Class::NoEffect { why: COMPACTION },
-    ),
-    cluster_wide(
-        "log.cleaner.io.max.bytes.per.second",
-        Kind::Double,
-        Some("1.7976931348623157E308"),
-        Check::Any,
-        Class::NoEffect { why: COMPACTION },
-    ),
+    cluster_wide("log.cleaner.io.buffer.load.factor", Kind::Double, Some("0.9"), Check::Any, Class::NoEffect { why: COMPACTION }),
+    cluster_wide("log.cleaner.io.buffer.size", Kind::Int, Some("524288"), Check::AtLeast(0), Class::NoEffect { why: COMPACTION }),
+    cluster_wide("log.cleaner.io.max.bytes.per.second", Kind::Double, Some("1.7976931348623157E308"), Check::Any, Class::NoEffect { why: COMPACTION }),
     cluster_wide("log.cleaner.threads", Kind::Int, Some("1"), Check::AtLeast(0), Class::NoEffect { why: COMPACTION }),
-    per_broker(
-        "cordoned.log.dirs",
-        Kind::List,
-        Some(""),
-        Check::Any,
-        Class::NotYet { what: "cordoning a log directory is" },
-    ),
-    fixed(
-        "num.replica.alter.log.dirs.threads",
-        Kind::Int,
-        None,
-        Check::Any,
-        Class::NoEffect { why: "replicas do not move between log directories yet" },
-    ),
+    per_broker("cordoned.log.dirs", Kind::List, Some(""), Check::Any, Class::NotYet { what: "cordoning a log directory is" }),
+    fixed("num.replica.alter.log.dirs.threads", Kind::Int, None, Check::Any, Class::NoEffect { why: "replicas do not move between log directories yet" }),
 ];
 
 /// Log directories and work on all logs.

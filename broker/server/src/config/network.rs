@@ -8,6 +8,7 @@ use super::problems::Problems;
 use super::values::Values;
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     cluster_wide("num.network.threads", Kind::Int, Some("3"), Check::AtLeast(1), Class::Honoured),
     cluster_wide("background.threads", Kind::Int, Some("10"), Check::AtLeast(1), Class::Honoured),
@@ -25,13 +26,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("request.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
     fixed("socket.connection.setup.timeout.ms", Kind::Long, Some("10000"), Check::Any, Class::Honoured),
     fixed("socket.connection.setup.timeout.max.ms", Kind::Long, Some("30000"), Check::Any, Class::Honoured),
-    cluster_wide(
-        "num.io.threads",
-        Kind::Int,
-        Some("8"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: "one loop decides every request; background.threads wait for disks" },
-    ),
+    cluster_wide("num.io.threads", Kind::Int, Some("8"), Check::AtLeast(1), Class::NoEffect { why: "one loop decides every request; background.threads wait for disks" }),
     fixed("max.request.partition.size.limit", Kind::Int, Some("2000"), Check::AtLeast(1), Class::Honoured),
 ];
 

@@ -7,6 +7,7 @@ use super::problems::Problems;
 use super::values::Values;
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     fixed("node.id", Kind::Int, None, Check::AtLeast(0), Class::Honoured),
     fixed("broker.id", Kind::Int, Some("-1"), Check::Any, Class::Honoured),
@@ -16,13 +17,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("broker.session.timeout.ms", Kind::Int, Some("9000"), Check::Any, Class::Honoured),
     fixed("initial.broker.registration.timeout.ms", Kind::Int, Some("60000"), Check::Any, Class::Honoured),
     fixed("controlled.shutdown.enable", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
-    fixed(
-        "server.max.startup.time.ms",
-        Kind::Long,
-        Some("9223372036854775807"),
-        Check::AtLeast(0),
-        Class::NoEffect { why: "start-up has no time limit of its own" },
-    ),
+    fixed("server.max.startup.time.ms", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NoEffect { why: "start-up has no time limit of its own" }),
 ];
 
 /// What this process is.

@@ -14,6 +14,7 @@ const RAFT_PUSHES: &str = "the leader of the quorum sends its log, nobody fetche
 const INTERNAL: &str = "an internal key of Kafka's tests";
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     fixed("controller.quorum.voters", Kind::List, Some(""), Check::Any, Class::Honoured),
     fixed("controller.quorum.bootstrap.servers", Kind::List, Some(""), Check::Any, Class::Honoured),
@@ -25,83 +26,23 @@ pub(super) const KEYS: &[Key] = &[
     fixed("controller.quorum.retry.backoff.ms", Kind::Int, Some("20"), Check::AtLeast(0), Class::Honoured),
     fixed("controller.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
     fixed("metadata.log.dir", Kind::String, None, Check::Any, Class::Honoured),
-    fixed(
-        "metadata.log.max.record.bytes.between.snapshots",
-        Kind::Long,
-        Some("20971520"),
-        Check::AtLeast(1),
-        Class::Honoured,
-    ),
+    fixed("metadata.log.max.record.bytes.between.snapshots", Kind::Long, Some("20971520"), Check::AtLeast(1), Class::Honoured),
     fixed("metadata.log.max.snapshot.interval.ms", Kind::Long, Some("3600000"), Check::AtLeast(0), Class::Honoured),
     fixed("metadata.log.segment.bytes", Kind::Int, Some("1073741824"), Check::AtLeast(8_388_608), Class::Honoured),
     fixed("metadata.log.segment.ms", Kind::Long, Some("604800000"), Check::Any, Class::Honoured),
     fixed("metadata.max.retention.bytes", Kind::Long, Some("104857600"), Check::Any, Class::Honoured),
     fixed("metadata.max.retention.ms", Kind::Long, Some("604800000"), Check::Any, Class::Honoured),
     fixed("metadata.max.idle.interval.ms", Kind::Int, Some("500"), Check::AtLeast(0), Class::Honoured),
-    fixed(
-        "controller.quorum.auto.join.enable",
-        Kind::Boolean,
-        Some("false"),
-        Check::Any,
-        Class::NotYet { what: "controllers that join by themselves are" },
-    ),
-    fixed(
-        "controller.quorum.fetch.max.bytes",
-        Kind::Int,
-        Some("1048576"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: RAFT_PUSHES },
-    ),
-    fixed(
-        "controller.quorum.fetch.snapshot.max.bytes",
-        Kind::Int,
-        Some("1048576"),
-        Check::AtLeast(1),
-        Class::NoEffect { why: RAFT_PUSHES },
-    ),
-    fixed(
-        "controller.performance.always.log.threshold.ms",
-        Kind::Long,
-        Some("2000"),
-        Check::AtLeast(0),
-        Class::NoEffect { why: "the slowest events are not sampled" },
-    ),
-    fixed(
-        "controller.performance.sample.period.ms",
-        Kind::Long,
-        Some("60000"),
-        Check::AtLeast(100),
-        Class::NoEffect { why: "the slowest events are not sampled" },
-    ),
-    fixed(
-        "internal.metadata.delete.delay.millis",
-        Kind::Long,
-        Some("60000"),
-        Check::Any,
-        Class::NoEffect { why: INTERNAL },
-    ),
+    fixed("controller.quorum.auto.join.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "controllers that join by themselves are" }),
+    fixed("controller.quorum.fetch.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
+    fixed("controller.quorum.fetch.snapshot.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
+    fixed("controller.performance.always.log.threshold.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::NoEffect { why: "the slowest events are not sampled" }),
+    fixed("controller.performance.sample.period.ms", Kind::Long, Some("60000"), Check::AtLeast(100), Class::NoEffect { why: "the slowest events are not sampled" }),
+    fixed("internal.metadata.delete.delay.millis", Kind::Long, Some("60000"), Check::Any, Class::NoEffect { why: INTERNAL }),
     fixed("internal.metadata.log.segment.bytes", Kind::Int, None, Check::Any, Class::NoEffect { why: INTERNAL }),
-    fixed(
-        "internal.metadata.max.batch.size.in.bytes",
-        Kind::Int,
-        Some("8388608"),
-        Check::Any,
-        Class::NoEffect { why: INTERNAL },
-    ),
-    fixed(
-        "unstable.api.versions.enable",
-        Kind::Boolean,
-        Some("false"),
-        Check::Any,
-        Class::NotYet { what: "Kafka's unreleased APIs are" },
-    ),
-    fixed(
-        "unstable.feature.versions.enable",
-        Kind::Boolean,
-        Some("false"),
-        Check::Any,
-        Class::NotYet { what: "Kafka's unreleased APIs are" },
-    ),
+    fixed("internal.metadata.max.batch.size.in.bytes", Kind::Int, Some("8388608"), Check::Any, Class::NoEffect { why: INTERNAL }),
+    fixed("unstable.api.versions.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "Kafka's unreleased APIs are" }),
+    fixed("unstable.feature.versions.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "Kafka's unreleased APIs are" }),
 ];
 
 /// The controllers' quorum and its log.

@@ -9,6 +9,7 @@ use super::values::Values;
 const PURGATORY: &str = "a request leaves the purgatory as soon as it is answered";
 
 /// All of them.
+#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     fixed("replica.lag.time.max.ms", Kind::Long, Some("30000"), Check::Any, Class::Honoured),
     fixed("replica.fetch.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(0), Class::Honoured),
@@ -26,48 +27,12 @@ pub(super) const KEYS: &[Key] = &[
     fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
     fixed("fetch.max.bytes", Kind::Int, Some("57671680"), Check::AtLeast(1024), Class::Honoured),
     fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
-    fixed(
-        "fetch.purgatory.purge.interval.requests",
-        Kind::Int,
-        Some("1000"),
-        Check::Any,
-        Class::NoEffect { why: PURGATORY },
-    ),
-    fixed(
-        "producer.purgatory.purge.interval.requests",
-        Kind::Int,
-        Some("1000"),
-        Check::Any,
-        Class::NoEffect { why: PURGATORY },
-    ),
-    fixed(
-        "delete.records.purgatory.purge.interval.requests",
-        Kind::Int,
-        Some("1"),
-        Check::Any,
-        Class::NoEffect { why: PURGATORY },
-    ),
-    cluster_wide(
-        "leader.replication.throttled.rate",
-        Kind::Long,
-        Some("9223372036854775807"),
-        Check::AtLeast(0),
-        Class::NotYet { what: "throttling of replication is" },
-    ),
-    cluster_wide(
-        "follower.replication.throttled.rate",
-        Kind::Long,
-        Some("9223372036854775807"),
-        Check::AtLeast(0),
-        Class::NotYet { what: "throttling of replication is" },
-    ),
-    cluster_wide(
-        "replica.alter.log.dirs.io.max.bytes.per.second",
-        Kind::Long,
-        Some("9223372036854775807"),
-        Check::AtLeast(0),
-        Class::NotYet { what: "throttling of replication is" },
-    ),
+    fixed("fetch.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
+    fixed("producer.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
+    fixed("delete.records.purgatory.purge.interval.requests", Kind::Int, Some("1"), Check::Any, Class::NoEffect { why: PURGATORY }),
+    cluster_wide("leader.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
+    cluster_wide("follower.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
+    cluster_wide("replica.alter.log.dirs.io.max.bytes.per.second", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
 ];
 
 /// Which replica a consumer reads from.
