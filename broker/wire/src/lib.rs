@@ -8,10 +8,12 @@
 //! - [`frame`]: the four length bytes around every request and response.
 //! - [`versions`]: which API keys and versions each kind of listener serves.
 //! - [`request`], [`response`]: one frame to one message and back.
+//! - [`codes`]: names of error codes.
 //! - [`batch`]: record batches (format v2), looked at without copying them.
 //! - [`produce`], [`fetch`]: own codecs for the two requests that carry records.
 
 pub mod batch;
+pub mod codes;
 pub mod fetch;
 pub mod frame;
 pub mod guard;

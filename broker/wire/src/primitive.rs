@@ -21,6 +21,19 @@ pub fn peek_uvarint(from: &[u8]) -> Option<(u32, usize)> {
     None
 }
 
+/// Skips a section of tagged fields (KIP-482); `None` when it is cut.
+pub fn skip_tagged_fields(from: &mut Bytes) -> Option<()> {
+    for _ in 0..take_uvarint(from)? {
+        take_uvarint(from)?;
+        let size = take_uvarint(from)? as usize;
+        if size > from.len() {
+            return None;
+        }
+        from.advance(size);
+    }
+    Some(())
+}
+
 /// Takes a zigzag varint of 32 bits.
 pub fn take_varint(from: &mut Bytes) -> Option<i32> {
     let raw = take_uvarint(from)?;

@@ -7,7 +7,7 @@ use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
 use kafka_protocol::protocol::{Message, StrBytes};
 use uuid::Uuid;
 
-use crate::primitive::take_uvarint;
+use crate::primitive::{skip_tagged_fields, take_uvarint};
 
 /// Least size of a topic entry (an empty name, an empty array): bounds the claimed count.
 const MIN_TOPIC: usize = 2;
@@ -150,11 +150,6 @@ impl Reader {
         if !self.flexible {
             return Some(());
         }
-        for _ in 0..take_uvarint(&mut self.bytes)? {
-            take_uvarint(&mut self.bytes)?;
-            let size = take_uvarint(&mut self.bytes)? as usize;
-            self.take(size)?;
-        }
-        Some(())
+        skip_tagged_fields(&mut self.bytes)
     }
 }

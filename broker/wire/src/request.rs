@@ -1,6 +1,6 @@
-//! One request frame to one message.
+//! One request frame to one message, and for clients the way back.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
@@ -10,9 +10,11 @@ use kafka_protocol::messages::{
     ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
     OffsetForLeaderEpochRequest, RequestKind, SyncGroupRequest,
 };
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::protocol::{Request, StrBytes};
 
-use crate::primitive::take_uvarint;
+use crate::frame::PREFIX;
+use crate::primitive::{put_uvarint, skip_tagged_fields};
+use crate::response::EncodeError;
 use crate::versions::{self, ListenerKind, ODRADEK_CONTROLLER};
 use crate::{guard, produce};
 
@@ -108,6 +110,52 @@ impl DecodeError {
     }
 }
 
+/// Encodes a whole request frame for a peer: length, header, body. Error as for
+/// [`crate::response::encode`].
+pub fn encode<R: Request>(
+    api_version: i16,
+    correlation_id: i32,
+    client_id: &str,
+    request: &R,
+) -> Result<Bytes, EncodeError> {
+    let failed = |reason: String| EncodeError { api_key: R::KEY, api_version, reason };
+    let mut out = start_frame(R::KEY, api_version, correlation_id, client_id);
+    if R::header_version(api_version) >= 2 {
+        put_uvarint(&mut out, 0);
+    }
+    request.encode(&mut out, api_version).map_err(|error| failed(format!("{error:#}")))?;
+    finish_frame(out).map_err(failed)
+}
+
+/// A request frame of our own API ([`ODRADEK_CONTROLLER`]) around a body that is encoded already.
+pub fn encode_controller(correlation_id: i32, client_id: &str, body: &[u8]) -> Result<Bytes, EncodeError> {
+    let mut out = start_frame(ODRADEK_CONTROLLER, 0, correlation_id, client_id);
+    out.put_slice(body);
+    finish_frame(out).map_err(|reason| EncodeError { api_key: ODRADEK_CONTROLLER, api_version: 0, reason })
+}
+
+/// Room for the length, and the request header of version 1.
+fn start_frame(api_key: i16, api_version: i16, correlation_id: i32, client_id: &str) -> BytesMut {
+    let mut out = BytesMut::with_capacity(256);
+    out.put_u32(0);
+    out.put_i16(api_key);
+    out.put_i16(api_version);
+    out.put_i32(correlation_id);
+    // Longer names are cut rather than refused: no answer depends on it.
+    let client_id = &client_id.as_bytes()[..client_id.len().min(i16::MAX as usize)];
+    out.put_i16(client_id.len() as i16);
+    out.put_slice(client_id);
+    out
+}
+
+/// Puts the length in front.
+fn finish_frame(mut out: BytesMut) -> Result<Bytes, String> {
+    let size =
+        i32::try_from(out.len() - PREFIX).map_err(|_| format!("{} bytes are more than a frame can hold", out.len()))?;
+    out[..PREFIX].copy_from_slice(&size.to_be_bytes());
+    Ok(out.freeze())
+}
+
 /// Decodes a frame (without its length). Record bytes and strings are slices of it. Bytes after
 /// the body are ignored, as Kafka ignores them.
 pub fn decode(kind: ListenerKind, frame: Bytes) -> Result<DecodedRequest, DecodeError> {
@@ -159,19 +207,6 @@ fn take_client_id(bytes: &mut Bytes) -> Result<Option<StrBytes>, DecodeError> {
         Err(_) if length == -1 => Ok(None),
         Err(_) => Err(DecodeError::Header("its client id has a negative length")),
     }
-}
-
-/// Skips a section of tagged fields (KIP-482): none is defined for a request header.
-fn skip_tagged_fields(bytes: &mut Bytes) -> Option<()> {
-    for _ in 0..take_uvarint(bytes)? {
-        take_uvarint(bytes)?;
-        let size = take_uvarint(bytes)? as usize;
-        if size > bytes.len() {
-            return None;
-        }
-        bytes.advance(size);
-    }
-    Some(())
 }
 
 fn decode_body(header: &RequestHeader, bytes: Bytes) -> Result<RequestBody, String> {

@@ -6,7 +6,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
 use crate::frame::PREFIX;
 use crate::guard;
-use crate::primitive::{put_uvarint, take_uvarint};
+use crate::primitive::{put_uvarint, skip_tagged_fields};
 
 /// A response that cannot be put into bytes: a field that the version does not have, a string
 /// above 32,767 bytes, a frame above 2 GiB. A fault of the broker, never of the client.
@@ -130,16 +130,4 @@ pub fn decode<M: Decodable + HeaderVersion>(
         Ok((message, _)) => Ok(message),
         Err(error) => Err(failed(&format!("{error:#}"))),
     }
-}
-
-fn skip_tagged_fields(bytes: &mut Bytes) -> Option<()> {
-    for _ in 0..take_uvarint(bytes)? {
-        take_uvarint(bytes)?;
-        let size = take_uvarint(bytes)? as usize;
-        if size > bytes.len() {
-            return None;
-        }
-        bytes.advance(size);
-    }
-    Some(())
 }
