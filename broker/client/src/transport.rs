@@ -68,7 +68,8 @@ struct Waiting {
 impl Transport {
     /// Runs a connection until it breaks or all clones are dropped.
     pub(crate) fn start(stream: TcpStream) -> Transport {
-        let shared = Arc::new(Shared { waiting: Mutex::default(), broken: Notify::new(), dropped: Notify::new() });
+        let shared =
+            Arc::new(Shared { waiting: Mutex::default(), broken: watch::Sender::new(false), dropped: Notify::new() });
         let (reader, writer) = stream.into_split();
         let (frames, queue) = mpsc::channel(SEND_QUEUE);
         tokio::spawn(read_loop(reader, shared.clone()));
