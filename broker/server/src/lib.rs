@@ -1,3 +1,13 @@
 //! The tokio shell and the broker's binary.
+//!
+//! `config` reads server.properties; `loops` runs the node's state machines on threads of their own; `net` (sockets)
+//! and `disk_pool` (fsyncs) carry out what they decide; `http` and `metrics` tell how it goes. Nothing here decides
+//! anything about replication, metadata or groups.
 
+pub mod cli;
 pub mod config;
+pub mod health;
+pub mod http;
+pub mod logging;
+pub mod loops;
+pub mod metrics;

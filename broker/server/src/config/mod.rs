@@ -145,6 +145,11 @@ impl ServerConfig {
         Ok(config)
     }
 
+    /// What somebody set, by today's names of the keys.
+    pub fn set(&self) -> impl Iterator<Item = (&'static str, &Given)> {
+        self.values.all_given()
+    }
+
     /// Every key with its value, sorted by name: what DescribeConfigs answers for this broker.
     pub fn describe(&self) -> Vec<Described> {
         describe::describe(&self.values)

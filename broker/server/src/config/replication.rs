@@ -24,6 +24,8 @@ pub(super) const KEYS: &[Key] = &[
     fixed("replica.selector.class", Kind::String, None, Check::Any, Class::Honoured),
     fixed("auto.leader.rebalance.enable", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
     fixed("leader.imbalance.check.interval.seconds", Kind::Long, Some("300"), Check::AtLeast(1), Class::Honoured),
+    // Kafka 4.4 no longer has it; those who set it mean it.
+    fixed("leader.imbalance.per.broker.percentage", Kind::Int, Some("10"), Check::Between(0, 100), Class::Honoured),
     fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
     fixed("fetch.max.bytes", Kind::Int, Some("57671680"), Check::AtLeast(1024), Class::Honoured),
     fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
@@ -77,6 +79,8 @@ pub struct ReplicationSettings {
     pub auto_rebalance: bool,
     /// `leader.imbalance.check.interval.seconds`.
     pub rebalance_interval: Duration,
+    /// `leader.imbalance.per.broker.percentage`.
+    pub rebalance_percentage: u32,
     /// `unclean.leader.election.interval.ms`.
     pub unclean_election_interval: Duration,
 }
@@ -122,6 +126,7 @@ impl ReplicationSettings {
             fetch_sessions: values.size("max.incremental.fetch.session.cache.slots"),
             auto_rebalance: values.flag("auto.leader.rebalance.enable"),
             rebalance_interval: Duration::from_secs(values.unsigned("leader.imbalance.check.interval.seconds")),
+            rebalance_percentage: values.int32("leader.imbalance.per.broker.percentage").unsigned_abs(),
             unclean_election_interval: millis("unclean.leader.election.interval.ms"),
         }
     }

@@ -115,6 +115,11 @@ impl Values {
         self.given.get(name)
     }
 
+    /// Everything that was given, by the key's name of today.
+    pub fn all_given(&self) -> impl Iterator<Item = (&'static str, &Given)> {
+        self.given.iter().map(|(name, given)| (*name, given))
+    }
+
     /// The value without the spaces around it: what was given, else the default, else nothing. An empty text is no
     /// value.
     pub fn text(&self, name: &str) -> Option<&str> {
