@@ -1,0 +1,208 @@
+//! Events: who asks what, and who may answer.
+
+use bytes::Bytes;
+use odradek_core::metadata::rpc::{
+    ControllerRequest, ControllerResponse, FetchMetadataRequest, FetchMetadataResponse, RaftResponse, Request,
+};
+use odradek_core::time::Now;
+use odradek_quorum::StepError;
+use odradek_wire::ResponseError;
+
+use super::error::ControllerError;
+use super::event::{ControllerCommand, ControllerEvent};
+use super::fetches::WaitingFetch;
+use super::lead::{HeldRequest, MOST_HELD};
+use super::{ControllerNode, describe, peer};
+use crate::event::RequestId;
+
+/// No FetchMetadata waits longer, whatever it asks for.
+const LONGEST_WAIT_MS: u64 = 60_000;
+
+impl ControllerNode {
+    /// Takes an event; what comes of it is on disk and on its way only after [`ControllerNode::turn`].
+    pub(super) fn accept(
+        &mut self,
+        now: Now,
+        event: ControllerEvent,
+        out: &mut Vec<ControllerCommand>,
+    ) -> Result<(), ControllerError> {
+        match event {
+            ControllerEvent::Request { request, connection, body } => {
+                self.request(now, request, connection, body, out)?
+            }
+            ControllerEvent::ConnectionClosed { connection } => self.connection_closed(now, connection),
+            ControllerEvent::PeerMessage { from, message } => {
+                let _ = self.peer_message(now, from, message)?;
+            }
+            ControllerEvent::PeerUnreachable { peer } => self.quorum.unreachable(peer),
+            ControllerEvent::Shutdown => self.shutdown(now),
+            // What is due is done in every turn.
+            ControllerEvent::Timer => {}
+        }
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        connection: u64,
+        body: ControllerRequest,
+        out: &mut Vec<ControllerCommand>,
+    ) -> Result<(), ControllerError> {
+        match body.request {
+            None => {
+                let error_code = i32::from(ResponseError::InvalidRequest.code());
+                let response = ControllerResponse { error_code, leader_id: self.leader_id(), response: None };
+                out.push(ControllerCommand::Reply { request, response });
+            }
+            Some(Request::Raft(raft)) => {
+                let mut response = ControllerResponse::from(RaftResponse {});
+                if !self.peer_message(now, raft.from, raft.message.into())? {
+                    response.error_code = i32::from(ResponseError::InconsistentClusterId.code());
+                }
+                out.push(ControllerCommand::Reply { request, response });
+            }
+            Some(Request::FetchMetadata(fetch)) => self.fetch(now, request, connection, fetch, out),
+            Some(_) => self.lead_request(now, HeldRequest { request, connection, body }, out),
+        }
+        Ok(())
+    }
+
+    /// A request that only the active controller answers.
+    pub(super) fn lead_request(&mut self, now: Now, held: HeldRequest, out: &mut Vec<ControllerCommand>) {
+        let leader_id = self.leader_id();
+        let stopping = self.stopping.is_some();
+        let request = held.request;
+        match &mut self.lead {
+            Some(lead) if lead.controller.is_some() && !stopping => {}
+            Some(lead) if lead.controller.is_none() && !stopping && lead.held.len() < MOST_HELD => {
+                lead.held.push(held);
+                return;
+            }
+            _ => {
+                // Not itself, of which it knows that it does not decide (now).
+                let leader_id = if self.lead.is_some() { -1 } else { leader_id };
+                let response = ControllerResponse::not_controller(leader_id);
+                out.push(ControllerCommand::Reply { request, response });
+                return;
+            }
+        }
+        match &held.body.request {
+            Some(Request::Forward(forward)) if forward.api_key == describe::API_KEY => {
+                let view = describe::View {
+                    status: &self.quorum.status(),
+                    voters: &self.config.voters,
+                    progress: &self.progress,
+                    wall_ms: now.wall_ms,
+                };
+                let response = describe::answer(forward.api_version, &forward.body, &view).into();
+                out.push(ControllerCommand::Reply { request, response });
+                return;
+            }
+            Some(Request::RegisterBroker(register)) => {
+                self.heartbeats.insert(held.connection, register.broker_id);
+            }
+            Some(Request::Heartbeat(heartbeat)) => {
+                let (id, applied) = (heartbeat.broker_id, heartbeat.metadata_offset);
+                self.heartbeats.insert(held.connection, id);
+                self.progress.heard_of_broker(id, applied, self.image.offset(), now.wall_ms);
+            }
+            _ => {}
+        }
+        self.decide(now, held, out);
+    }
+
+    fn connection_closed(&mut self, now: Now, connection: u64) {
+        self.fetches.forget_connection(connection);
+        let Some(broker_id) = self.heartbeats.remove(&connection) else { return };
+        if self.heartbeats.values().any(|id| *id == broker_id) {
+            return;
+        }
+        if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
+            controller.broker_disconnected(now, broker_id);
+        }
+    }
+
+    /// Gives a message to the quorum. False when it is of another cluster.
+    fn peer_message(&mut self, now: Now, from: u64, message: Bytes) -> Result<bool, ControllerError> {
+        let message = match peer::open(message) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(from, %error, "a controller's message cannot be read");
+                return Ok(true);
+            }
+        };
+        let ours = self.image.cluster_id().or(self.config.cluster_id.as_deref());
+        if let (Some(ours), Some(theirs)) = (ours, &message.cluster_id)
+            && ours != theirs
+        {
+            // Once for each peer: it goes on sending.
+            if self.foreign.insert(from) {
+                tracing::error!(from, theirs, ours, "messages of a controller of another cluster are refused");
+            }
+            return Ok(false);
+        }
+        match self.quorum.step(&message.message) {
+            Ok(()) => {}
+            Err(StepError::Fatal(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(from, %error, "a controller's message was dropped");
+                return Ok(true);
+            }
+        }
+        if self.lead.is_some() {
+            let status = self.quorum.status();
+            let caught_up = status.voters.get(&from).is_some_and(|voter| voter.match_index >= Some(status.last_index));
+            self.progress.heard_of_voter(from, caught_up, now.wall_ms);
+        }
+        Ok(true)
+    }
+
+    fn fetch(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        connection: u64,
+        fetch: FetchMetadataRequest,
+        out: &mut Vec<ControllerCommand>,
+    ) {
+        let waiting = WaitingFetch { request, connection, from: fetch.from_offset };
+        if fetch.from_offset.max(1) < self.window.end() || fetch.max_wait_ms == 0 {
+            return self.answer_fetch(waiting, out);
+        }
+        let wait = u64::from(fetch.max_wait_ms).min(LONGEST_WAIT_MS);
+        self.fetches.push(now.mono_ms + wait, waiting);
+    }
+
+    pub(super) fn answer_fetch(&mut self, fetch: WaitingFetch, out: &mut Vec<ControllerCommand>) {
+        let page = self.window.page(fetch.from, self.config.fetch_bytes, &self.image);
+        let response = FetchMetadataResponse {
+            error_code: 0,
+            leader_id: self.leader_id(),
+            leader_epoch: i64::try_from(self.quorum.term()).unwrap_or(i64::MAX),
+            high_watermark: self.image.offset(),
+            snapshot: page.snapshot,
+            batches: page.batches,
+        };
+        out.push(ControllerCommand::Reply { request: fetch.request, response: response.into() });
+    }
+
+    /// Brokers that wait are told what is new: entries, or another leader.
+    pub(super) fn answer_fetches(&mut self, now: Now, out: &mut Vec<ControllerCommand>) {
+        let leader = (self.quorum.leader(), self.quorum.term());
+        let changed = leader != self.known_leader && leader.0.is_some();
+        self.known_leader = if changed { leader } else { self.known_leader };
+        for fetch in self.fetches.take_due(now.mono_ms, self.window.end(), changed) {
+            self.answer_fetch(fetch, out);
+        }
+    }
+
+    fn shutdown(&mut self, now: Now) {
+        if self.stopping.is_none() {
+            let patience = self.config.tick_ms * u64::from(self.config.election_ticks);
+            self.stopping = Some(now.mono_ms + patience);
+            self.quorum.transfer_leadership();
+        }
+    }
+}

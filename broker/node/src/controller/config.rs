@@ -1,0 +1,71 @@
+//! What a controller is opened with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use odradek_core::metadata::controller::ControllerConfig;
+
+/// One address of a controller, as DescribeQuorum answers (KIP-853) name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The listener's name.
+    pub name: String,
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What a [`super::ControllerNode`] is opened with.
+#[derive(Debug, Clone)]
+pub struct ControllerNodeConfig {
+    /// `node.id`.
+    pub node_id: u64,
+    /// The cluster that `cluster.id` (or `meta.properties`) names. `None`: the id in the log, or a new one when the
+    /// log is empty.
+    pub cluster_id: Option<String>,
+    /// `controller.quorum.voters`: every voter, this node among them, and where it listens.
+    pub voters: BTreeMap<u64, Vec<Endpoint>>,
+    /// The id of the metadata folder, from its `meta.properties`: 16 bytes.
+    pub directory_id: Option<[u8; 16]>,
+    /// The folder of the log, `<metadata.log.dir>/__cluster_metadata-0` as in Kafka; made when it is not there.
+    pub dir: PathBuf,
+    /// What decisions depend on. Its cluster id and seed are set here.
+    pub controller: ControllerConfig,
+    /// `metadata.log.max.record.bytes.between.snapshots`: a snapshot after so many bytes of entries.
+    pub snapshot_every_bytes: u64,
+    /// A snapshot after so many records.
+    pub snapshot_every_records: u64,
+    /// Milliseconds of one tick of the quorum.
+    pub tick_ms: u64,
+    /// Ticks without a leader before an election: with `tick_ms` that is `controller.quorum.election.timeout.ms`.
+    pub election_ticks: u32,
+    /// Ticks between two heartbeats of the leader.
+    pub heartbeat_ticks: u32,
+    /// Bytes of committed entries kept in memory for brokers that follow; those further behind get a snapshot.
+    pub window_bytes: usize,
+    /// About how many bytes of entries one answer to a broker that follows has.
+    pub fetch_bytes: usize,
+}
+
+impl ControllerNodeConfig {
+    /// The defaults: elections after 1 to 2 s without a leader, snapshots every 10,000 records or 20 MiB.
+    #[must_use]
+    pub fn new(node_id: u64, voters: impl IntoIterator<Item = u64>, dir: PathBuf) -> ControllerNodeConfig {
+        ControllerNodeConfig {
+            node_id,
+            cluster_id: None,
+            voters: voters.into_iter().map(|id| (id, Vec::new())).collect(),
+            directory_id: None,
+            dir,
+            controller: ControllerConfig::default(),
+            snapshot_every_bytes: 20 << 20,
+            snapshot_every_records: 10_000,
+            tick_ms: 100,
+            election_ticks: 10,
+            heartbeat_ticks: 2,
+            window_bytes: 8 << 20,
+            fetch_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The controller's loop: the quorum, the image that its log adds up to, and, while this node leads, the decisions.
+//!
+//! Requests come in as events. The active controller decides each on its speculative image and proposes the records
+//! as one entry; the answer waits, as data, until that entry is committed and applied. All entries of one turn are
+//! written with one sync. Any controller answers brokers that follow the metadata, from what is committed.
+
+mod answer;
+mod apply;
+mod cluster_id;
+mod config;
+mod decide;
+mod describe;
+mod entry;
+mod error;
+mod event;
+mod fetches;
+mod lead;
+mod peer;
+mod progress;
+mod status;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use odradek_core::metadata::image::Image;
+use odradek_core::time::Now;
+use odradek_log::Disk;
+use odradek_quorum::{Quorum, QuorumConfig, Voter};
+
+use self::fetches::Fetches;
+use self::lead::Lead;
+use self::progress::Progress;
+use self::window::Window;
+
+pub use config::{ControllerNodeConfig, Endpoint};
+pub use error::ControllerError;
+pub use event::{ControllerCommand, ControllerEvent};
+pub use status::ControllerStatus;
+
+/// One controller. See the module's own words.
+#[derive(Debug)]
+pub struct ControllerNode {
+    config: ControllerNodeConfig,
+    seed: u64,
+    quorum: Quorum,
+    /// Everything committed and applied.
+    image: Image,
+    window: Window,
+    lead: Option<Lead>,
+    fetches: Fetches,
+    /// Which broker sends its heartbeats over which connection.
+    heartbeats: BTreeMap<u64, i32>,
+    progress: Progress,
+    /// (leader, term) as brokers that wait were last told.
+    known_leader: (Option<u64>, u64),
+    /// Peers of other clusters that were complained about.
+    foreign: BTreeSet<u64>,
+    next_tick: Option<u64>,
+    /// Records and bytes applied since the last snapshot.
+    records_since: u64,
+    bytes_since: u64,
+    snapshots_written: u64,
+    /// SIGTERM came: leave at this time at the latest.
+    stopping: Option<u64>,
+    /// After a [`ControllerCommand::Fatal`] or [`ControllerCommand::Stopped`] nothing happens any more.
+    ended: bool,
+}
+
+impl ControllerNode {
+    /// Opens the metadata log, and joins the quorum. Call [`ControllerNode::handle`] with
+    /// [`ControllerEvent::Timer`] right after it: a lone controller is active after that call.
+    ///
+    /// `seed` must differ between nodes and between starts outside of simulations: the id of a new cluster and the
+    /// ids of topics come from it.
+    ///
+    /// # Errors
+    ///
+    /// The configuration, the disk, damage, or a log of another cluster.
+    pub fn open(
+        config: ControllerNodeConfig,
+        disk: Arc<dyn Disk>,
+        now: Now,
+        seed: u64,
+    ) -> Result<ControllerNode, ControllerError> {
+        let mut quorum_config = QuorumConfig::new(config.node_id, config.voters.keys().copied(), seed);
+        quorum_config.election_ticks = config.election_ticks;
+        quorum_config.heartbeat_ticks = config.heartbeat_ticks;
+        quorum_config.voters.insert(config.node_id, Voter { directory_id: config.directory_id });
+        if !config.voters.contains_key(&config.node_id) {
+            quorum_config.voters.remove(&config.node_id);
+        }
+        let quorum = Quorum::open(disk, config.dir.clone(), quorum_config, now.wall_ms)?;
+        let next_tick = (!quorum.is_alone()).then(|| now.mono_ms + config.tick_ms);
+        let window = Window::new(config.window_bytes, 1);
+        Ok(ControllerNode {
+            config,
+            seed,
+            quorum,
+            image: Image::new(),
+            window,
+            lead: None,
+            fetches: Fetches::default(),
+            heartbeats: BTreeMap::new(),
+            progress: Progress::default(),
+            known_leader: (None, 0),
+            foreign: BTreeSet::new(),
+            next_tick,
+            records_since: 0,
+            bytes_since: 0,
+            snapshots_written: 0,
+            stopping: None,
+            ended: false,
+        })
+    }
+
+    /// Takes one event, and whatever is due at `now`.
+    pub fn handle(&mut self, now: Now, event: ControllerEvent, out: &mut Vec<ControllerCommand>) {
+        self.handle_all(now, [event], out);
+    }
+
+    /// Takes all events that are there: their entries share one sync.
+    pub fn handle_all(
+        &mut self,
+        now: Now,
+        events: impl IntoIterator<Item = ControllerEvent>,
+        out: &mut Vec<ControllerCommand>,
+    ) {
+        for event in events {
+            if self.ended {
+                return;
+            }
+            if let Err(error) = self.accept(now, event, out) {
+                return self.fail(&error, out);
+            }
+        }
+        if self.ended {
+            return;
+        }
+        if let Err(error) = self.turn(now, out) {
+            self.fail(&error, out);
+        }
+    }
+
+    /// When [`ControllerEvent::Timer`] is due, on the monotonic clock. None: only another event can change something.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        if self.ended {
+            return None;
+        }
+        let controller = self.lead.as_ref().and_then(|lead| lead.controller.as_ref());
+        let deadlines =
+            [self.next_tick, controller.and_then(|c| c.next_deadline()), self.fetches.next_deadline(), self.stopping];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// What metrics and probes show.
+    #[must_use]
+    pub fn status(&self) -> ControllerStatus {
+        ControllerStatus {
+            quorum: self.quorum.status(),
+            active: self.is_active(),
+            cluster_id: self.image.cluster_id().map(str::to_owned),
+            applied: self.image.offset(),
+            pending_replies: self.lead.as_ref().map_or(0, |lead| lead.pending.len()),
+            waiting_fetches: self.fetches.len(),
+            snapshots_written: self.snapshots_written,
+        }
+    }
+
+    /// Whether it decides: it leads, and has applied all that was committed before.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.lead.as_ref().is_some_and(|lead| lead.controller.is_some())
+    }
+
+    /// The committed metadata.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Notes on disk how far the log is committed. Not needed for safety, only for a quicker start.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn close(self) -> Result<(), ControllerError> {
+        Ok(self.quorum.close()?)
+    }
+
+    fn fail(&mut self, error: &ControllerError, out: &mut Vec<ControllerCommand>) {
+        self.ended = true;
+        out.push(ControllerCommand::Fatal { reason: error.to_string(), exit_code: error.exit_code() });
+    }
+
+    /// The active controller's id as answers name it, -1 when there is none.
+    fn leader_id(&self) -> i32 {
+        self.quorum.leader().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
+    }
+}
