@@ -27,7 +27,10 @@ pub fn broker(
 ) -> BrokerConfig {
     let topics = &config.topics;
     let replication = &config.replication;
-    let defaults = topics.defaults.iter();
+    let mut topic_defaults: BTreeMap<String, String> =
+        topics.defaults.iter().map(|(key, default)| ((*key).to_owned(), default.value.clone())).collect();
+    // No topic overrides it, but each log needs it.
+    topic_defaults.insert("producer.id.expiration.ms".to_owned(), millis(config.producer.expiration).to_string());
     BrokerConfig {
         node_id: config.node.id,
         cluster_id,
@@ -49,6 +52,7 @@ pub fn broker(
         replica_fetch_wait_max_ms: millis32(replication.fetch_wait_max),
         replica_fetch_min_bytes: replication.fetch_min_bytes,
         replica_fetch_backoff_ms: millis(replication.fetch_backoff),
+        replica_socket_timeout_ms: millis(replication.socket_timeout),
         fetch_max_bytes: replication.consumer_fetch_max_bytes,
         auto_create_topics: topics.auto_create,
         num_partitions: topics.num_partitions,
@@ -56,7 +60,7 @@ pub fn broker(
         offsets_topic_partitions: config.group.topic_partitions,
         offsets_topic_replication_factor: config.group.topic_replication_factor,
         offsets_topic_segment_bytes: i64::from(config.group.topic_segment_bytes),
-        topic_defaults: defaults.map(|(key, default)| ((*key).to_owned(), default.value.clone())).collect(),
+        topic_defaults,
         retention_check_ms: millis(config.log.retention_check_interval),
         recovery_checkpoint_ms: millis(config.log.recovery_checkpoint_interval),
         high_watermark_checkpoint_ms: millis(replication.high_watermark_checkpoint_interval),

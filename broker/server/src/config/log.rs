@@ -17,9 +17,9 @@ pub(super) const KEYS: &[Key] = &[
     cluster_wide("num.recovery.threads.per.data.dir", Kind::Int, Some("2"), Check::AtLeast(1), Class::Honoured),
     fixed("log.retention.check.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
     fixed("log.flush.offset.checkpoint.interval.ms", Kind::Int, Some("60000"), Check::AtLeast(0), Class::Honoured),
-    fixed("log.flush.start.offset.checkpoint.interval.ms", Kind::Int, Some("60000"), Check::AtLeast(0), Class::Honoured),
-    fixed("log.dir.failure.timeout.ms", Kind::Long, Some("30000"), Check::AtLeast(1), Class::Honoured),
-    fixed("log.initial.task.delay.ms", Kind::Long, Some("30000"), Check::AtLeast(0), Class::Honoured),
+    fixed("log.flush.start.offset.checkpoint.interval.ms", Kind::Int, Some("60000"), Check::AtLeast(0), Class::NoEffect { why: "log start offsets are written together with the recovery points (log.flush.offset.checkpoint.interval.ms)" }),
+    fixed("log.dir.failure.timeout.ms", Kind::Long, Some("30000"), Check::AtLeast(1), Class::NoEffect { why: "a broker whose log directory fails does not wait" }),
+    fixed("log.initial.task.delay.ms", Kind::Long, Some("30000"), Check::AtLeast(0), Class::NoEffect { why: "the first check of retention comes after log.retention.check.interval.ms" }),
     cluster_wide("log.cleaner.backoff.ms", Kind::Long, Some("15000"), Check::AtLeast(0), Class::NoEffect { why: COMPACTION }),
     cluster_wide("log.cleaner.dedupe.buffer.size", Kind::Long, Some("134217728"), Check::Any, Class::NoEffect { why: COMPACTION }),
     fixed("log.cleaner.enable", Kind::Boolean, Some("true"), Check::Any, Class::NoEffect { why: COMPACTION }),
@@ -44,12 +44,6 @@ pub struct LogSettings {
     pub retention_check_interval: Duration,
     /// `log.flush.offset.checkpoint.interval.ms`.
     pub recovery_checkpoint_interval: Duration,
-    /// `log.flush.start.offset.checkpoint.interval.ms`.
-    pub log_start_checkpoint_interval: Duration,
-    /// `log.initial.task.delay.ms`: how long after the start the first retention check comes.
-    pub initial_delay: Duration,
-    /// `log.dir.failure.timeout.ms`: leave when the controller did not learn of a failed log directory for this long.
-    pub dir_failure_timeout: Duration,
 }
 
 impl LogSettings {
@@ -82,11 +76,6 @@ impl LogSettings {
             recovery_checkpoint_interval: Duration::from_millis(
                 values.unsigned("log.flush.offset.checkpoint.interval.ms"),
             ),
-            log_start_checkpoint_interval: Duration::from_millis(
-                values.unsigned("log.flush.start.offset.checkpoint.interval.ms"),
-            ),
-            initial_delay: Duration::from_millis(values.unsigned("log.initial.task.delay.ms")),
-            dir_failure_timeout: Duration::from_millis(values.unsigned("log.dir.failure.timeout.ms")),
         }
     }
 }

@@ -138,6 +138,7 @@ impl ServerConfig {
             warnings: Vec::new(),
             values,
         };
+        problems.sort();
         if !problems.errors.is_empty() {
             return Err(problems);
         }

@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("socket.connection.setup.timeout.ms", Kind::Long, Some("10000"), Check::Any, Class::Honoured),
     fixed("socket.connection.setup.timeout.max.ms", Kind::Long, Some("30000"), Check::Any, Class::Honoured),
     cluster_wide("num.io.threads", Kind::Int, Some("8"), Check::AtLeast(1), Class::NoEffect { why: "one loop decides every request; background.threads wait for disks" }),
-    fixed("max.request.partition.size.limit", Kind::Int, Some("2000"), Check::AtLeast(1), Class::Honoured),
+    fixed("max.request.partition.size.limit", Kind::Int, Some("2000"), Check::AtLeast(1), Class::NoEffect { why: "DescribeTopicPartitions is not served yet" }),
 ];
 
 /// Connections and requests.
@@ -47,8 +47,6 @@ pub struct NetworkSettings {
     pub receive_buffer: Option<usize>,
     /// `socket.request.max.bytes`: a larger frame closes its connection.
     pub request_max_bytes: usize,
-    /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
-    pub request_partition_limit: i32,
     /// `socket.listen.backlog.size`.
     pub backlog: i32,
     /// `connections.max.idle.ms`; `None`: for ever.
@@ -93,7 +91,6 @@ impl NetworkSettings {
             send_buffer: buffer("socket.send.buffer.bytes", problems),
             receive_buffer: buffer("socket.receive.buffer.bytes", problems),
             request_max_bytes: values.size("socket.request.max.bytes"),
-            request_partition_limit: values.int32("max.request.partition.size.limit"),
             backlog: values.int32("socket.listen.backlog.size"),
             max_idle: (idle >= 0).then(|| Duration::from_millis(idle.unsigned_abs())),
             max_connections: values.size("max.connections"),

@@ -59,9 +59,22 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// In the order of the lines; what has no line comes first.
+    pub fn sort(&mut self) {
+        self.errors.sort_by_key(line);
+        self.warnings.sort_by_key(line);
+    }
+
     /// Whether an error about this key was told already, so that what follows from it need not be.
     pub fn blames(&self, key: &str) -> bool {
         self.errors.iter().any(|problem| problem.key == key)
+    }
+}
+
+fn line(problem: &Problem) -> usize {
+    match problem.given {
+        Some((_, Origin::File { line, .. })) => line,
+        _ => 0,
     }
 }
 

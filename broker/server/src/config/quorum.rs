@@ -11,6 +11,8 @@ use super::problems::Problems;
 use super::values::Values;
 
 const RAFT_PUSHES: &str = "the leader of the quorum sends its log, nobody fetches it";
+const ELECTIONS: &str = "an election comes after controller.quorum.election.timeout.ms without a leader";
+const SNAPSHOTS: &str = "the metadata log is cut behind each snapshot";
 const INTERNAL: &str = "an internal key of Kafka's tests";
 
 /// All of them.
@@ -19,20 +21,20 @@ pub(super) const KEYS: &[Key] = &[
     fixed("controller.quorum.voters", Kind::List, Some(""), Check::Any, Class::Honoured),
     fixed("controller.quorum.bootstrap.servers", Kind::List, Some(""), Check::Any, Class::Honoured),
     fixed("controller.quorum.election.timeout.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.quorum.fetch.timeout.ms", Kind::Int, Some("2000"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.quorum.election.backoff.max.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.quorum.append.linger.ms", Kind::Int, Some("25"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.quorum.request.timeout.ms", Kind::Int, Some("2000"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.quorum.retry.backoff.ms", Kind::Int, Some("20"), Check::AtLeast(0), Class::Honoured),
-    fixed("controller.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
+    fixed("controller.quorum.fetch.timeout.ms", Kind::Int, Some("2000"), Check::AtLeast(0), Class::NoEffect { why: ELECTIONS }),
+    fixed("controller.quorum.election.backoff.max.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::NoEffect { why: ELECTIONS }),
+    fixed("controller.quorum.append.linger.ms", Kind::Int, Some("25"), Check::AtLeast(0), Class::NoEffect { why: "all records of one turn of the loop are written together" }),
+    fixed("controller.quorum.request.timeout.ms", Kind::Int, Some("2000"), Check::AtLeast(0), Class::NoEffect { why: RAFT_PUSHES }),
+    fixed("controller.quorum.retry.backoff.ms", Kind::Int, Some("20"), Check::AtLeast(0), Class::NoEffect { why: RAFT_PUSHES }),
+    fixed("controller.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::NoEffect { why: "every call to a controller has its own time" }),
     fixed("metadata.log.dir", Kind::String, None, Check::Any, Class::Honoured),
     fixed("metadata.log.max.record.bytes.between.snapshots", Kind::Long, Some("20971520"), Check::AtLeast(1), Class::Honoured),
-    fixed("metadata.log.max.snapshot.interval.ms", Kind::Long, Some("3600000"), Check::AtLeast(0), Class::Honoured),
-    fixed("metadata.log.segment.bytes", Kind::Int, Some("1073741824"), Check::AtLeast(8_388_608), Class::Honoured),
-    fixed("metadata.log.segment.ms", Kind::Long, Some("604800000"), Check::Any, Class::Honoured),
-    fixed("metadata.max.retention.bytes", Kind::Long, Some("104857600"), Check::Any, Class::Honoured),
-    fixed("metadata.max.retention.ms", Kind::Long, Some("604800000"), Check::Any, Class::Honoured),
-    fixed("metadata.max.idle.interval.ms", Kind::Int, Some("500"), Check::AtLeast(0), Class::Honoured),
+    fixed("metadata.log.max.snapshot.interval.ms", Kind::Long, Some("3600000"), Check::AtLeast(0), Class::NoEffect { why: "snapshots come by size (metadata.log.max.record.bytes.between.snapshots)" }),
+    fixed("metadata.log.segment.bytes", Kind::Int, Some("1073741824"), Check::AtLeast(8_388_608), Class::NoEffect { why: SNAPSHOTS }),
+    fixed("metadata.log.segment.ms", Kind::Long, Some("604800000"), Check::Any, Class::NoEffect { why: SNAPSHOTS }),
+    fixed("metadata.max.retention.bytes", Kind::Long, Some("104857600"), Check::Any, Class::NoEffect { why: SNAPSHOTS }),
+    fixed("metadata.max.retention.ms", Kind::Long, Some("604800000"), Check::Any, Class::NoEffect { why: SNAPSHOTS }),
+    fixed("metadata.max.idle.interval.ms", Kind::Int, Some("500"), Check::AtLeast(0), Class::NoEffect { why: "nothing is written while nothing happens" }),
     fixed("controller.quorum.auto.join.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "controllers that join by themselves are" }),
     fixed("controller.quorum.fetch.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
     fixed("controller.quorum.fetch.snapshot.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
@@ -52,32 +54,8 @@ pub struct QuorumSettings {
     pub voters: BTreeMap<i32, (String, u16)>,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout: Duration,
-    /// `controller.quorum.fetch.timeout.ms`: an election starts when the leader was not heard of for this long.
-    pub fetch_timeout: Duration,
-    /// `controller.quorum.election.backoff.max.ms`.
-    pub election_backoff_max: Duration,
-    /// `controller.quorum.append.linger.ms`: how long a record may wait for others before it is written.
-    pub append_linger: Duration,
-    /// `controller.quorum.request.timeout.ms`.
-    pub request_timeout: Duration,
-    /// `controller.quorum.retry.backoff.ms`.
-    pub retry_backoff: Duration,
-    /// `controller.socket.timeout.ms`.
-    pub socket_timeout: Duration,
     /// `metadata.log.max.record.bytes.between.snapshots`.
     pub snapshot_max_bytes: u64,
-    /// `metadata.log.max.snapshot.interval.ms`; `None`: by size alone.
-    pub snapshot_max_interval: Option<Duration>,
-    /// `metadata.log.segment.bytes`.
-    pub segment_bytes: u64,
-    /// `metadata.log.segment.ms`.
-    pub segment_age: Duration,
-    /// `metadata.max.retention.bytes`.
-    pub retention_bytes: i64,
-    /// `metadata.max.retention.ms`.
-    pub retention_ms: i64,
-    /// `metadata.max.idle.interval.ms`; `None`: nothing is written while nothing happens.
-    pub max_idle: Option<Duration>,
 }
 
 impl QuorumSettings {
@@ -87,24 +65,10 @@ impl QuorumSettings {
         listeners: &ListenerSettings,
         problems: &mut Problems,
     ) -> Self {
-        let millis = |name: &str| Duration::from_millis(values.unsigned(name));
-        let some_millis = |name: &str| Some(millis(name)).filter(|time| !time.is_zero());
         Self {
             voters: voters(values, node, listeners, problems),
-            election_timeout: millis("controller.quorum.election.timeout.ms"),
-            fetch_timeout: millis("controller.quorum.fetch.timeout.ms"),
-            election_backoff_max: millis("controller.quorum.election.backoff.max.ms"),
-            append_linger: millis("controller.quorum.append.linger.ms"),
-            request_timeout: millis("controller.quorum.request.timeout.ms"),
-            retry_backoff: millis("controller.quorum.retry.backoff.ms"),
-            socket_timeout: millis("controller.socket.timeout.ms"),
+            election_timeout: Duration::from_millis(values.unsigned("controller.quorum.election.timeout.ms")),
             snapshot_max_bytes: values.unsigned("metadata.log.max.record.bytes.between.snapshots"),
-            snapshot_max_interval: some_millis("metadata.log.max.snapshot.interval.ms"),
-            segment_bytes: values.unsigned("metadata.log.segment.bytes"),
-            segment_age: millis("metadata.log.segment.ms"),
-            retention_bytes: values.int("metadata.max.retention.bytes"),
-            retention_ms: values.int("metadata.max.retention.ms"),
-            max_idle: some_millis("metadata.max.idle.interval.ms"),
         }
     }
 }

@@ -17,18 +17,18 @@ pub(super) const KEYS: &[Key] = &[
     fixed("replica.fetch.min.bytes", Kind::Int, Some("1"), Check::Any, Class::Honoured),
     fixed("replica.fetch.response.max.bytes", Kind::Int, Some("10485760"), Check::AtLeast(0), Class::Honoured),
     fixed("replica.fetch.backoff.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
-    fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
+    fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::NoEffect { why: "a follower gives each fetch its own time, from replica.fetch.wait.max.ms" }),
     fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::Honoured),
-    cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::Honoured),
+    cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: "one fetch at a time to each leader carries all its partitions" }),
     fixed("replica.high.watermark.checkpoint.interval.ms", Kind::Long, Some("5000"), Check::Any, Class::Honoured),
     fixed("replica.selector.class", Kind::String, None, Check::Any, Class::Honoured),
     fixed("auto.leader.rebalance.enable", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
     fixed("leader.imbalance.check.interval.seconds", Kind::Long, Some("300"), Check::AtLeast(1), Class::Honoured),
     // Kafka 4.4 no longer has it; those who set it mean it.
     fixed("leader.imbalance.per.broker.percentage", Kind::Int, Some("10"), Check::Between(0, 100), Class::Honoured),
-    fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::Honoured),
+    fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::NoEffect { why: "an unclean election comes as soon as it is allowed and needed" }),
     fixed("fetch.max.bytes", Kind::Int, Some("57671680"), Check::AtLeast(1024), Class::Honoured),
-    fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
+    fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::NoEffect { why: "fetch sessions are not kept yet: every fetch is a full one" }),
     fixed("fetch.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("producer.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("delete.records.purgatory.purge.interval.requests", Kind::Int, Some("1"), Check::Any, Class::NoEffect { why: PURGATORY }),
@@ -61,10 +61,6 @@ pub struct ReplicationSettings {
     pub fetch_min_bytes: i32,
     /// `replica.fetch.backoff.ms`.
     pub fetch_backoff: Duration,
-    /// `num.replica.fetchers`: fetches in flight to one leader.
-    pub fetchers: usize,
-    /// `replica.socket.timeout.ms`.
-    pub socket_timeout: Duration,
     /// `replica.socket.receive.buffer.bytes`; `None`: as the system has it.
     pub receive_buffer: Option<usize>,
     /// `replica.high.watermark.checkpoint.interval.ms`.
@@ -73,16 +69,12 @@ pub struct ReplicationSettings {
     pub selector: ReplicaSelector,
     /// `fetch.max.bytes`: of one answer to a consumer.
     pub consumer_fetch_max_bytes: i32,
-    /// `max.incremental.fetch.session.cache.slots`.
-    pub fetch_sessions: usize,
     /// `auto.leader.rebalance.enable`.
     pub auto_rebalance: bool,
     /// `leader.imbalance.check.interval.seconds`.
     pub rebalance_interval: Duration,
     /// `leader.imbalance.per.broker.percentage`.
     pub rebalance_percentage: u32,
-    /// `unclean.leader.election.interval.ms`.
-    pub unclean_election_interval: Duration,
 }
 
 impl ReplicationSettings {
@@ -117,17 +109,13 @@ impl ReplicationSettings {
             fetch_wait_max: millis("replica.fetch.wait.max.ms"),
             fetch_min_bytes: values.int32("replica.fetch.min.bytes"),
             fetch_backoff: millis("replica.fetch.backoff.ms"),
-            fetchers: values.size("num.replica.fetchers"),
-            socket_timeout: millis("replica.socket.timeout.ms"),
             receive_buffer,
             high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
             selector: selector(values, problems),
             consumer_fetch_max_bytes: values.int32("fetch.max.bytes"),
-            fetch_sessions: values.size("max.incremental.fetch.session.cache.slots"),
             auto_rebalance: values.flag("auto.leader.rebalance.enable"),
             rebalance_interval: Duration::from_secs(values.unsigned("leader.imbalance.check.interval.seconds")),
             rebalance_percentage: values.int32("leader.imbalance.per.broker.percentage").unsigned_abs(),
-            unclean_election_interval: millis("unclean.leader.election.interval.ms"),
         }
     }
 }
@@ -135,7 +123,11 @@ impl ReplicationSettings {
 fn selector(values: &Values, problems: &mut Problems) -> ReplicaSelector {
     match values.text("replica.selector.class") {
         None | Some("org.apache.kafka.common.replica.LeaderSelector") => ReplicaSelector::Leader,
-        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => ReplicaSelector::RackAware,
+        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => {
+            let what = "has no effect yet: every consumer reads from the leader";
+            problems.warnings.push(values.problem("replica.selector.class", what));
+            ReplicaSelector::RackAware
+        }
         Some(_) => {
             let what = "no class of one's own can be loaded: \
                         org.apache.kafka.common.replica.RackAwareReplicaSelector is built in";

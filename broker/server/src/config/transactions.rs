@@ -12,7 +12,7 @@ const TRANSACTIONS: &str = "transactions are not served yet";
 pub(super) const KEYS: &[Key] = &[
     fixed("add.partitions.to.txn.retry.backoff.max.ms", Kind::Int, Some("100"), Check::AtLeast(0), Class::NoEffect { why: TRANSACTIONS }),
     fixed("add.partitions.to.txn.retry.backoff.ms", Kind::Int, Some("20"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
-    fixed("producer.id.expiration.check.interval.ms", Kind::Int, Some("600000"), Check::AtLeast(1), Class::Honoured),
+    fixed("producer.id.expiration.check.interval.ms", Kind::Int, Some("600000"), Check::AtLeast(1), Class::NoEffect { why: "producers are looked at when a log is written to or read" }),
     cluster_wide("producer.id.expiration.ms", Kind::Int, Some("86400000"), Check::AtLeast(1), Class::Honoured),
     fixed("transaction.abort.timed.out.transaction.cleanup.interval.ms", Kind::Int, Some("10000"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
     fixed("transaction.max.timeout.ms", Kind::Int, Some("900000"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
@@ -32,17 +32,10 @@ pub(super) const KEYS: &[Key] = &[
 pub struct ProducerSettings {
     /// `producer.id.expiration.ms`: a producer that wrote nothing for this long is forgotten.
     pub expiration: Duration,
-    /// `producer.id.expiration.check.interval.ms`.
-    pub expiration_check_interval: Duration,
 }
 
 impl ProducerSettings {
     pub(super) fn read(values: &Values) -> Self {
-        Self {
-            expiration: Duration::from_millis(values.unsigned("producer.id.expiration.ms")),
-            expiration_check_interval: Duration::from_millis(
-                values.unsigned("producer.id.expiration.check.interval.ms"),
-            ),
-        }
+        Self { expiration: Duration::from_millis(values.unsigned("producer.id.expiration.ms")) }
     }
 }

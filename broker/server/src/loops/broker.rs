@@ -130,7 +130,7 @@ impl BrokerLoop {
                 self.pool.run(move || {
                     let result = job.run();
                     // A broker that has stopped flushed everything itself.
-                    drop(handle.blocking_send(Event::Flushed { log, result }));
+                    handle.blocking_send(Event::Flushed { log, result }).ok();
                 });
             }
             Command::Run(job) => self.pool.run(move || {

@@ -153,7 +153,7 @@ mod tests {
             let _ = hang.recv();
         });
         let (done, wait) = std::sync::mpsc::channel();
-        pool.run(move || drop(done.send(())));
+        pool.run(move || done.send(()).unwrap());
         wait.recv_timeout(Duration::from_secs(30)).expect("the second job must not wait for the first");
         assert!(!pool.drain(Duration::from_millis(1)));
         drop(release);
