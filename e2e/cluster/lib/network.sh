@@ -48,7 +48,7 @@ namespace_up() {
   # A fixed hardware address: the others need not notice that a node was away.
   ip link add "$link" type veth peer name eth0 address "$(printf '02:77:00:00:00:%02x' "$number")" netns "$name"
   ip link set "$link" master "$BRIDGE" up
-  { 
+  {
     echo "link set lo up"
     echo "address add $address/24 dev eth0"
     echo "link set eth0 up"
@@ -65,8 +65,12 @@ namespace_down() {
     end_in_namespace "$name"
     ip netns delete "$name"
   fi
+  # The kernel may be taking it away already, with its other end.
   ip link delete "$link" 2>/dev/null || true
+  wait_for 10 "the link $link to go" no_link "$link"
 }
+
+no_link() { ! ip link show "$1"; }
 
 network_down() {
   local name link
@@ -75,7 +79,8 @@ network_down() {
     ip netns delete "$name"
   done
   for link in $(ip -oneline link show type veth | sed -n 's/^[0-9]*: \(odradek-[cn][0-9]*\)@.*/\1/p'); do
-    ip link delete "$link"
+    ip link delete "$link" 2>/dev/null || true
+    wait_for 10 "the link $link to go" no_link "$link"
   done
   while iptables -w -D "${RULE[@]}" 2>/dev/null; do :; done
   if ip link show "$BRIDGE" >/dev/null 2>&1; then ip link delete "$BRIDGE"; fi

@@ -61,7 +61,7 @@ cni_config() {
 JSON
 }
 
-# On cgroup v1 kubelets do not start without being told so, and share the machine without tiers of their own.
+# On cgroup v1 a kubelet does not start without being told so. Each has a root of its own below /odradek.
 kubelet_config() {
   cat <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -79,7 +79,6 @@ failSwapOn: false
 failCgroupV1: false
 cgroupDriver: cgroupfs
 cgroupRoot: /odradek/$1
-cgroupsPerQOS: false
 enforceNodeAllocatable: []
 nodeStatusUpdateFrequency: 4s
 nodeLeaseDurationSeconds: 16
@@ -91,11 +90,12 @@ YAML
 node_running() { alive "$NODES_DIR/$1/process"; }
 node_entered() { alive "$NODES_DIR/$1/entered"; }
 
-# in_node NAME COMMAND...: in the node's mounts, with the machine's processes and network.
+# in_node NAME COMMAND...: among the node's mounts and processes, with the machine's network.
 in_node() {
-  local name=$1
+  local spaces
+  spaces=/proc/$(pid_in "$NODES_DIR/$1/entered")/ns
   shift
-  nsenter --mount --target "$(pid_in "$NODES_DIR/$name/entered")" -- "$@"
+  nsenter --mount="$spaces/mnt" --pid="$spaces/pid_for_children" -- "$@"
 }
 
 node_start() {
@@ -105,6 +105,7 @@ node_start() {
   node_running "$name" && return
   rm -f "$dir/entered"
   cgroups_down "$name"
+  cgroups_up "$name"
   namespace_up "$(node_namespace "$number")" "$(node_address "$number")" "$(node_link "$number")" "$number"
   launch "$dir/process" "$dir/log/init.log" \
     NODE="$name" ZONE="$(<"$dir/zone")" DIR="$dir" KUBE="$(bin_folder)/kube" PKI="$PKI" ADDRESS="$(node_address "$number")" IMAGES="$IMAGES" \
@@ -131,19 +132,6 @@ no_loops() {
     [[ -e $file && $(cat "$file" 2>/dev/null) == "$1"* ]] && return 1
   done
   return 0
-}
-
-# cgroups_down [NAME]: one node's, or all.
-cgroups_down() {
-  wait_for 10 "the cgroups of ${1:-the cluster} to empty" remove_cgroups "${1:-}"
-}
-
-remove_cgroups() {
-  local root
-  for root in /sys/fs/cgroup /sys/fs/cgroup/*/; do
-    [[ -d ${root%/}/odradek/$1 ]] || continue
-    find "${root%/}/odradek/$1" -depth -type d -exec rmdir {} + || return 1
-  done
 }
 
 node_cut() { ip link set "$(node_link "$(known "$1")")" nomaster; }

@@ -107,9 +107,9 @@ func (d *disks) mounted(ctx context.Context, node, folder string) bool {
 	return d.inNode(ctx, node, "findmnt", "--mountpoint", folder) == nil
 }
 
-// inNode runs a command in the node's mount namespace.
+// inNode runs a command among the node's mounts and processes.
 func (d *disks) inNode(ctx context.Context, node string, args ...string) error {
-	pid, err := os.ReadFile(filepath.Join(d.nodes, node, "pid"))
+	pid, err := os.ReadFile(filepath.Join(d.nodes, node, "entered"))
 	if err != nil {
 		return fmt.Errorf("%s: %w", node, errStopped)
 	}
@@ -118,7 +118,9 @@ func (d *disks) inNode(ctx context.Context, node string, args ...string) error {
 	if len(fields) != 2 || startOf(fields[0]) != fields[1] {
 		return fmt.Errorf("%s: %w", node, errStopped)
 	}
-	return command(ctx, "nsenter", append([]string{"--mount", "--target", fields[0], "--"}, args...)...)
+	// Its process namespace too, or /proc/self/mountinfo would not be there to read.
+	spaces := filepath.Join("/proc", fields[0], "ns")
+	return command(ctx, "nsenter", append([]string{"--mount=" + spaces + "/mnt", "--pid=" + spaces + "/pid_for_children", "--"}, args...)...)
 }
 
 // startOf is field 22 of /proc/PID/stat, counted after the name, which may hold spaces.
