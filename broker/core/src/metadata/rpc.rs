@@ -305,6 +305,9 @@ pub struct ForwardResponse {
     /// The response without its header.
     #[prost(bytes = "vec", tag = "2")]
     pub body: Vec<u8>,
+    /// What the answer speaks of is applied by whoever has applied this offset.
+    #[prost(uint64, tag = "3")]
+    pub metadata_offset: u64,
 }
 
 /// The committed metadata from an offset on. Any controller answers, from what it has committed.

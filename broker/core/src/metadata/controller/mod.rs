@@ -10,15 +10,44 @@
 //!   gets another offset than `offset_hint`;
 //! - send a [`Decision::response`] only once its entry is committed; one without records once
 //!   every entry proposed before is.
+//!
+//! One decision is one file: see the modules.
 
+mod alter_configs;
+mod alter_partition;
+mod api_error;
+mod assignment;
 mod config;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod elect_leaders;
+mod election;
+mod fencing;
+mod forward;
+mod heartbeat;
+mod index;
+mod preferred;
+mod producer_ids;
+mod random;
+mod registration;
+mod sessions;
 
 pub use config::ControllerConfig;
 
-use super::image::Image;
-use super::record::Record;
-use super::rpc::{ControllerRequest, ControllerResponse};
+use self::index::PartitionIndex;
+use self::random::Random;
+use self::sessions::Sessions;
+use super::image::{Image, TopicPartition};
+use super::record::{
+    self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, PartitionChange, Record,
+};
+use super::rpc::{ControllerRequest, ControllerResponse, Request};
+use super::topic_config::EffectiveConfig;
 use crate::time::Now;
+
+/// How many producer ids a broker gets at once.
+pub const PRODUCER_ID_BLOCK: i32 = 1_000;
 
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +61,19 @@ pub struct Decision {
 /// The active controller.
 #[derive(Debug)]
 pub struct Controller {
-    image: Image,
     config: ControllerConfig,
+    /// The speculative image.
+    image: Image,
+    index: PartitionIndex,
+    sessions: Sessions,
+    random: Random,
+    rebalance: preferred::Rebalance,
+    /// The offset of the entry that is being decided.
+    offset: u64,
+    /// The records of the entry that is being decided.
+    records: Vec<Record>,
+    /// How many partitions were looked at, in all decisions so far.
+    examined: u64,
 }
 
 impl Controller {
@@ -41,40 +81,102 @@ impl Controller {
     /// session from `now` on.
     #[must_use]
     pub fn new(image: Image, config: ControllerConfig, now: Now) -> Controller {
-        let _ = now;
-        Controller { image, config }
+        let mut index = PartitionIndex::default();
+        for topic in image.topics() {
+            for (partition, state) in &topic.partitions {
+                let at = TopicPartition {
+                    topic_id: topic.id,
+                    partition: *partition,
+                };
+                index.update(at, None, Some(state));
+            }
+        }
+        let mut sessions = Sessions::default();
+        for broker in image.alive_brokers() {
+            sessions.open(broker.id, now.mono_ms + config.session_timeout_ms);
+            if broker.in_controlled_shutdown
+                && let Some(session) = sessions.get_mut(broker.id)
+            {
+                // When it began is not known, but not after what is committed.
+                session.shutdown_offset = Some(image.offset());
+            }
+        }
+        Controller {
+            random: Random::new(config.seed, image.offset()),
+            rebalance: preferred::Rebalance::new(&config, now),
+            offset: image.offset(),
+            config,
+            image,
+            index,
+            sessions,
+            records: Vec::new(),
+            examined: 0,
+        }
     }
 
     /// Decides on a request. `offset_hint` is the offset that the records will have: the log's
     /// next one.
     ///
-    /// [`super::rpc::Request::FetchMetadata`] and [`super::rpc::Request::Raft`] are the loop's
-    /// own business: here they are answered with INVALID_REQUEST.
+    /// [`Request::FetchMetadata`] and [`Request::Raft`] are the loop's own business: here they
+    /// get an answer without content.
     pub fn handle(&mut self, now: Now, offset_hint: u64, request: &ControllerRequest) -> Decision {
-        let _ = (now, offset_hint, request, &self.config);
+        self.offset = offset_hint;
+        let response = match &request.request {
+            Some(Request::RegisterBroker(request)) => self.register(now, request).into(),
+            Some(Request::Heartbeat(request)) => self.heartbeat(now, request).into(),
+            Some(Request::AlterPartition(request)) => self.alter_partition(request).into(),
+            Some(Request::AllocateProducerIds(request)) => {
+                self.allocate_producer_ids(request).into()
+            }
+            Some(Request::Forward(request)) => self.forward(request).into(),
+            Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => {
+                ControllerResponse::default()
+            }
+        };
         Decision {
-            records: Vec::new(),
-            response: ControllerResponse::not_controller(-1),
+            records: std::mem::take(&mut self.records),
+            response,
         }
     }
 
-    /// What is due at `now`: the first records of a new cluster, expired sessions, elections.
-    /// `offset_hint` as in [`Controller::handle`].
+    /// What is due at `now`: the first records of a new cluster, expired sessions, preferred
+    /// leaders. `offset_hint` as in [`Controller::handle`]. To be called once before the first
+    /// request, and whenever [`Controller::next_deadline`] has come.
     pub fn tick(&mut self, now: Now, offset_hint: u64) -> Vec<Record> {
-        let _ = (now, offset_hint);
-        Vec::new()
+        self.offset = offset_hint;
+        self.bootstrap();
+        let expired = self.sessions.take_expired(now.mono_ms);
+        self.fence(&expired);
+        self.rebalance_leaders(now);
+        std::mem::take(&mut self.records)
     }
 
-    /// When [`Controller::tick`] is due next, on the monotonic clock.
+    /// When [`Controller::tick`] is due next, on the monotonic clock. May be in the past.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        None
+        if self.needs_bootstrap() {
+            return Some(0);
+        }
+        [self.sessions.next_end(), self.rebalance.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The last connection of a broker broke. It is fenced if neither a heartbeat nor a
     /// registration comes within [`ControllerConfig::disconnect_grace_ms`].
     pub fn broker_disconnected(&mut self, now: Now, broker_id: i32) {
-        let _ = (now, broker_id);
+        self.sessions
+            .broken(broker_id, now.mono_ms + self.config.disconnect_grace_ms);
+    }
+
+    /// A broker asked for the metadata that follows on `offset`: it has applied it up to there.
+    /// This says nothing about its session; it only makes controlled shutdowns quicker, which
+    /// wait for the others to know the new leaders.
+    pub fn broker_has_applied(&mut self, broker_id: i32, offset: u64) {
+        if let Some(session) = self.sessions.get_mut(broker_id) {
+            session.metadata_offset = session.metadata_offset.max(offset);
+        }
     }
 
     /// The image with everything that was decided, committed or not.
@@ -82,4 +184,97 @@ impl Controller {
     pub fn image(&self) -> &Image {
         &self.image
     }
+
+    /// How many partitions this controller has looked at one by one: the cost of its decisions.
+    #[must_use]
+    pub fn examined_partitions(&self) -> u64 {
+        self.examined
+    }
+
+    fn needs_bootstrap(&self) -> bool {
+        self.image.cluster_id().is_none() || self.image.metadata_version() == 0
+    }
+
+    fn bootstrap(&mut self) {
+        if self.image.cluster_id().is_none() {
+            self.write(record::ClusterId {
+                cluster_id: self.config.cluster_id.clone(),
+            });
+        }
+        if self.image.metadata_version() == 0 {
+            self.write(record::Feature {
+                name: METADATA_VERSION.to_owned(),
+                level: METADATA_VERSION_LATEST,
+            });
+        }
+    }
+
+    /// Decides on a record: it takes effect on the speculative image at once.
+    fn write(&mut self, record: impl Into<Record>) {
+        let record = record.into();
+        let touched = touched_partition(&record);
+        let old = touched.and_then(|at| self.image.partition(at.topic_id, at.partition).cloned());
+        if let Some(Change::RemoveTopic(removed)) = &record.change {
+            self.unindex_topic(removed);
+        }
+        if let Err(error) = self.image.apply(self.offset, &record) {
+            // Decisions are made on this very image, so this is a bug; the log must not get a
+            // record that no node could apply.
+            debug_assert!(
+                false,
+                "decided on a record that contradicts the image: {error}"
+            );
+            tracing::error!(%error, "a decision that contradicts the metadata is dropped");
+            return;
+        }
+        if let Some(at) = touched {
+            let new = self.image.partition(at.topic_id, at.partition);
+            self.index
+                .update(at, old.as_deref(), new.map(|state| &**state));
+        }
+        self.records.push(record);
+    }
+
+    fn unindex_topic(&mut self, removed: &record::RemoveTopic) {
+        let topic = uuid::Uuid::from_slice(&removed.topic_id)
+            .ok()
+            .and_then(|id| self.image.topic_by_id(id));
+        let Some(topic) = topic else { return };
+        for (partition, state) in &topic.partitions {
+            let at = TopicPartition {
+                topic_id: topic.id,
+                partition: *partition,
+            };
+            self.index.update(at, Some(state), None);
+        }
+    }
+
+    fn write_change(&mut self, change: Option<PartitionChange>) {
+        if let Some(change) = change {
+            self.write(change);
+        }
+    }
+
+    fn is_active(&self, broker_id: i32) -> bool {
+        self.image
+            .broker(broker_id)
+            .is_some_and(|broker| broker.is_active())
+    }
+
+    /// The configuration in force of a topic, as the controller knows it.
+    fn topic_config<'a>(&'a self, topic: &str) -> EffectiveConfig<'a> {
+        EffectiveConfig::new(&self.image, topic, None, &self.config.server_properties)
+    }
+}
+
+fn touched_partition(record: &Record) -> Option<TopicPartition> {
+    let (topic_id, partition) = match record.change.as_ref()? {
+        Change::Partition(change) => (&change.topic_id, change.partition),
+        Change::PartitionChange(change) => (&change.topic_id, change.partition),
+        _ => return None,
+    };
+    Some(TopicPartition {
+        topic_id: uuid::Uuid::from_slice(topic_id).ok()?,
+        partition,
+    })
 }

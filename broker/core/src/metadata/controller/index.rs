@@ -1,0 +1,125 @@
+//! Which partitions a broker has to do with, so that a decision on a broker costs its own
+//! partitions and not all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use odradek_placement::Load;
+
+use crate::metadata::image::{Partition, TopicPartition};
+
+type Partitions = BTreeSet<TopicPartition>;
+
+/// Kept in step with the controller's speculative image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct PartitionIndex {
+    in_sync: BTreeMap<i32, Partitions>,
+    led: BTreeMap<i32, Partitions>,
+    leaderless: Partitions,
+    /// By preferred leader: the partitions that it does not lead.
+    displaced: BTreeMap<i32, Partitions>,
+    load: BTreeMap<i32, Load>,
+}
+
+static NONE: Partitions = Partitions::new();
+
+impl PartitionIndex {
+    /// The partition's state goes from `old` to `new`; `None` where it does not exist.
+    pub(super) fn update(
+        &mut self,
+        at: TopicPartition,
+        old: Option<&Partition>,
+        new: Option<&Partition>,
+    ) {
+        if let Some(old) = old {
+            self.remove(at, old);
+        }
+        if let Some(new) = new {
+            self.add(at, new);
+        }
+    }
+
+    fn add(&mut self, at: TopicPartition, state: &Partition) {
+        for broker in &state.isr {
+            self.in_sync.entry(*broker).or_default().insert(at);
+        }
+        for broker in &state.replicas {
+            self.load.entry(*broker).or_default().replicas += 1;
+        }
+        match state.leader() {
+            Some(leader) => {
+                self.led.entry(leader).or_default().insert(at);
+            }
+            None => {
+                self.leaderless.insert(at);
+            }
+        }
+        if let Some(preferred) = state.preferred_leader() {
+            self.load.entry(preferred).or_default().leaders += 1;
+            if state.leader != preferred {
+                self.displaced.entry(preferred).or_default().insert(at);
+            }
+        }
+    }
+
+    fn remove(&mut self, at: TopicPartition, state: &Partition) {
+        for broker in &state.isr {
+            take(&mut self.in_sync, *broker, at);
+        }
+        for broker in &state.replicas {
+            if let Some(load) = self.load.get_mut(broker) {
+                load.replicas -= 1;
+            }
+        }
+        match state.leader() {
+            Some(leader) => take(&mut self.led, leader, at),
+            None => {
+                self.leaderless.remove(&at);
+            }
+        }
+        if let Some(preferred) = state.preferred_leader() {
+            if let Some(load) = self.load.get_mut(&preferred) {
+                load.leaders -= 1;
+            }
+            take(&mut self.displaced, preferred, at);
+        }
+        for broker in &state.replicas {
+            if self.load.get(broker) == Some(&Load::default()) {
+                self.load.remove(broker);
+            }
+        }
+    }
+
+    /// The partitions in whose in-sync set the broker is.
+    pub(super) fn in_sync(&self, broker: i32) -> &Partitions {
+        self.in_sync.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// The partitions that the broker leads.
+    pub(super) fn led(&self, broker: i32) -> &Partitions {
+        self.led.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// The partitions without a leader.
+    pub(super) fn leaderless(&self) -> &Partitions {
+        &self.leaderless
+    }
+
+    /// The partitions that the broker should lead and does not.
+    pub(super) fn displaced(&self, broker: i32) -> &Partitions {
+        self.displaced.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// What the broker carries: replicas, and partitions of which it is the preferred leader.
+    pub(super) fn load(&self, broker: i32) -> Load {
+        self.load.get(&broker).copied().unwrap_or_default()
+    }
+}
+
+fn take(map: &mut BTreeMap<i32, Partitions>, broker: i32, at: TopicPartition) {
+    if let Some(partitions) = map.get_mut(&broker) {
+        partitions.remove(&at);
+        if partitions.is_empty() {
+            map.remove(&broker);
+        }
+    }
+}

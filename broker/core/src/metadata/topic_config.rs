@@ -1,1 +1,0 @@
-//! Every topic configuration that Kafka 4.4 knows.
