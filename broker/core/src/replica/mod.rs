@@ -1,0 +1,7 @@
+//! A partition's replica: what its leader and its followers decide (M3, M4, M5).
+
+mod follower;
+mod leader;
+
+pub use follower::{Divergence, first_fetch_epoch, truncation_for};
+pub use leader::{FetchOutcome, IsrProposal, Leader, LeaderConfig};
