@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,17 +54,7 @@ impl Store {
         config: &QuorumConfig,
         wall_ms: i64,
     ) -> Result<Store, QuorumError> {
-        let new = !disk.exists(&dir);
-        let fail = |action, path: &PathBuf| {
-            let path = path.clone();
-            move |source| QuorumError::Io { action, path, source }
-        };
-        if new {
-            disk.create_dir_all(&dir).map_err(fail("creating", &dir))?;
-            if let Some(parent) = dir.parent() {
-                disk.sync_dir(parent).map_err(fail("syncing", &dir))?;
-            }
-        }
+        make_dir(disk.as_ref(), &dir)?;
         let snapshot = snapshot_file::read_newest(disk.as_ref(), &dir)?;
         let known = state_file::read(disk.as_ref(), &dir, config.node_id)?;
         let missing = known.is_none();
@@ -405,7 +395,19 @@ fn conf_state(voters: &[PersistedVoter]) -> ConfState {
     state
 }
 
-fn holds_segments(disk: &dyn Disk, dir: &std::path::Path) -> Result<bool, QuorumError> {
+/// Makes the folder and those above it, so that they survive a power loss.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), QuorumError> {
+    let fail = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| QuorumError::Io { action, path, source }
+    };
+    let missing = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !disk.exists(dir));
+    let parents: Vec<_> = missing.filter_map(Path::parent).filter(|parent| !parent.as_os_str().is_empty()).collect();
+    disk.create_dir_all(dir).map_err(fail("creating", dir))?;
+    parents.into_iter().rev().try_for_each(|parent| disk.sync_dir(parent).map_err(fail("syncing", parent)))
+}
+
+fn holds_segments(disk: &dyn Disk, dir: &Path) -> Result<bool, QuorumError> {
     let list = disk.list(dir);
     let list = list.map_err(|source| QuorumError::Io { action: "listing", path: dir.to_owned(), source })?;
     Ok(list.iter().any(|entry| entry.name.ends_with(".log") && entry.len > 0))

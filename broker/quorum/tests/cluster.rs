@@ -1,0 +1,151 @@
+//! Quorums of three and five under everything that a network and a disk can do to them.
+
+mod sim;
+
+use sim::{Cluster, Faults};
+
+/// A rough time, then quiet: what was committed is everywhere. Returns what two runs must have in common.
+fn run(size: u64, seed: u64, steps: u64) -> (u64, usize, u64) {
+    let mut cluster = Cluster::new(size, seed);
+    for _ in 0..steps {
+        cluster.step(Faults::ROUGH);
+        for _ in 0..cluster.rng.below(3) {
+            if let Some(leader) = cluster.leader() {
+                cluster.propose(leader);
+            }
+        }
+    }
+    let leader = cluster.settle();
+    let index = cluster.propose(leader).expect("a settled leader takes proposals");
+    cluster.settle();
+    assert!(cluster.history.contains_key(&index), "seed {seed}");
+    let snapshots = cluster.nodes.values().map(|node| node.snapshots_from_leader).sum();
+    (cluster.trace(), cluster.history.len(), snapshots)
+}
+
+/// Runs every seed twice, and looks whether the runs were worth it.
+fn run_twice(size: u64, seeds: std::ops::Range<u64>) {
+    let (mut committed, mut snapshots) = (0, 0);
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        let (first, second) = (run(size, seed, 300), run(size, seed, 300));
+        assert_eq!(first, second, "seed {seed}");
+        committed += first.1;
+        snapshots += first.2;
+    }
+    println!("{size} nodes: {committed} entries committed and {snapshots} snapshots sent in {count} runs");
+    assert!(committed as u64 > 20 * count && snapshots > count / 10, "{committed} entries, {snapshots} snapshots");
+}
+
+#[test]
+fn three_nodes_agree_whatever_breaks_and_the_same_seed_gives_the_same_run() {
+    run_twice(3, 0..200);
+}
+
+#[test]
+fn five_nodes_agree_whatever_breaks_and_the_same_seed_gives_the_same_run() {
+    run_twice(5, 1_000..1_100);
+}
+
+#[test]
+fn different_seeds_give_different_runs() {
+    assert_ne!(run(3, 1, 100), run(3, 2, 100));
+}
+
+#[test]
+fn a_leader_is_found_soon_and_one_that_dies_is_replaced() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(3, seed);
+        let leader = cluster.settle();
+        for _ in 0..10 {
+            cluster.propose(leader).expect("the leader takes proposals");
+        }
+        cluster.settle();
+        cluster.kill(leader);
+        let mut steps = 0;
+        while cluster.leader().is_none_or(|id| id == leader) {
+            // Nobody restarts while something may be killed.
+            cluster.step(Faults { kill: 1, ..Faults::NONE });
+            steps += 1;
+            assert!(steps < 100, "seed {seed}: no new leader");
+        }
+        cluster.settle();
+    }
+}
+
+#[test]
+fn a_follower_that_was_away_too_long_gets_a_snapshot() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(3, seed);
+        let leader = cluster.settle();
+        let away = (leader + 1) % 3;
+        cluster.kill(away);
+        for _ in 0..50 {
+            cluster.propose(leader);
+            for _ in 0..3 {
+                cluster.step_without(away);
+            }
+        }
+        cluster.compact(leader);
+        assert!(cluster.nodes[&leader].quorum.as_ref().unwrap().status().first_index > 40, "the log was cut");
+        let before = cluster.nodes[&away].snapshots_from_leader;
+        cluster.start(away);
+        cluster.settle();
+        assert!(cluster.nodes[&away].snapshots_from_leader > before, "seed {seed}");
+        // And it is of use as a voter: the two others go, one after the other.
+        let leader = cluster.settle();
+        cluster.power_loss(leader);
+        cluster.settle();
+    }
+}
+
+#[test]
+fn a_follower_that_lags_a_little_needs_no_snapshot() {
+    let mut cluster = Cluster::new(3, 7);
+    cluster.keep_entries = 1_000;
+    for id in 0..3 {
+        cluster.kill(id);
+        cluster.start(id);
+    }
+    let leader = cluster.settle();
+    let away = (leader + 1) % 3;
+    cluster.kill(away);
+    for _ in 0..50 {
+        cluster.propose(leader);
+        cluster.step_without(away);
+    }
+    cluster.compact(leader);
+    cluster.start(away);
+    cluster.settle();
+    assert_eq!(cluster.nodes[&away].snapshots_from_leader, 0);
+}
+
+#[test]
+fn all_may_lose_power_at_once() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(3, seed);
+        let leader = cluster.settle();
+        for _ in 0..20 {
+            cluster.propose(leader);
+            cluster.step(Faults::NONE);
+        }
+        let committed = cluster.history.len();
+        for id in 0..3 {
+            cluster.power_loss(id);
+        }
+        cluster.settle();
+        assert!(cluster.history.len() > committed, "the new leader's entry follows what there was");
+    }
+}
+
+#[test]
+fn leadership_is_handed_over_before_a_stop() {
+    let mut cluster = Cluster::new(3, 3);
+    let leader = cluster.settle();
+    let to = cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap().transfer_leadership();
+    cluster.turn(leader);
+    for _ in 0..5 {
+        cluster.step(Faults::NONE);
+    }
+    assert_eq!(cluster.leader(), to);
+}

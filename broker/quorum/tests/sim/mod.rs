@@ -1,0 +1,312 @@
+//! Quorums in one thread: a network that loses, doubles and reorders, disks that lose power, and one seed for it all.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use odradek_log::MemDisk;
+use odradek_quorum::{Quorum, QuorumConfig, Role};
+
+/// Small seeded numbers.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True in `percent` of all cases.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What happens, in per cent of the occasions.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    pub lose: u64,
+    pub double: u64,
+    pub delay: u64,
+    pub kill: u64,
+    pub power_loss: u64,
+    pub cut: u64,
+    pub compact: u64,
+}
+
+impl Faults {
+    pub const NONE: Faults = Faults { lose: 0, double: 0, delay: 0, kill: 0, power_loss: 0, cut: 0, compact: 0 };
+    pub const ROUGH: Faults = Faults { lose: 5, double: 5, delay: 30, kill: 1, power_loss: 1, cut: 1, compact: 2 };
+}
+
+/// One node: its disk stays when the process goes.
+pub struct Node {
+    pub disk: MemDisk,
+    pub quorum: Option<Quorum>,
+    /// What the applied entries add up to: (index of the last one, hash of them all).
+    pub state: (u64, u64),
+    pub leads: Option<u64>,
+    pub snapshots_from_leader: u64,
+    fresh: bool,
+}
+
+/// A quorum with its network.
+pub struct Cluster {
+    pub nodes: BTreeMap<u64, Node>,
+    pub rng: Rng,
+    seed: u64,
+    net: Vec<(u64, u64, Bytes)>,
+    cut: BTreeSet<u64>,
+    /// The state after each committed entry, as the first node that applied it had it.
+    pub history: BTreeMap<u64, (u64, u64)>,
+    leaders: BTreeMap<u64, u64>,
+    trace: u64,
+    pub keep_entries: u64,
+    pub proposed: u64,
+}
+
+pub fn dir() -> PathBuf {
+    PathBuf::from("/data/__cluster_metadata-0")
+}
+
+fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl Cluster {
+    pub fn new(size: u64, seed: u64) -> Cluster {
+        let mut cluster = Cluster {
+            nodes: BTreeMap::new(),
+            rng: Rng::new(seed),
+            seed,
+            net: Vec::new(),
+            cut: BTreeSet::new(),
+            history: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            trace: 0xcbf2_9ce4_8422_2325,
+            keep_entries: 3,
+            proposed: 0,
+        };
+        for id in 0..size {
+            let node = Node {
+                disk: MemDisk::new(),
+                quorum: None,
+                state: (0, 0),
+                leads: None,
+                snapshots_from_leader: 0,
+                fresh: true,
+            };
+            cluster.nodes.insert(id, node);
+        }
+        for id in 0..size {
+            cluster.start(id);
+        }
+        cluster
+    }
+
+    pub fn config(&self, id: u64) -> QuorumConfig {
+        let mut config = QuorumConfig::new(id, self.nodes.keys().copied(), self.seed);
+        config.keep_entries = self.keep_entries;
+        // Small, so that lagging followers are served from disk, and segments are rolled.
+        config.cache_bytes = 2_000;
+        config.segment_bytes = 4_096;
+        config
+    }
+
+    pub fn start(&mut self, id: u64) {
+        let config = self.config(id);
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.state = (0, 0);
+        node.leads = None;
+        node.fresh = true;
+        let quorum = Quorum::open(Arc::new(node.disk.clone()), dir(), config, 1);
+        node.quorum = Some(quorum.unwrap_or_else(|error| panic!("node {id}, seed {}: {error}", self.seed)));
+        self.turn(id);
+    }
+
+    pub fn kill(&mut self, id: u64) {
+        self.nodes.get_mut(&id).unwrap().quorum = None;
+        self.note(&[b'k', id as u8]);
+    }
+
+    pub fn power_loss(&mut self, id: u64) {
+        let tear = self.rng.next();
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.quorum = None;
+        node.disk.power_loss(Some(tear));
+        self.note(&[b'p', id as u8]);
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        self.trace = fold(self.trace, bytes);
+    }
+
+    /// A number that two runs of one seed must have in common.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// Everything that a node's turn gives: applied, checked against what others applied, and sent.
+    pub fn turn(&mut self, id: u64) {
+        let seed = self.seed;
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(quorum) = &mut node.quorum else { return };
+        let ready = quorum.ready(1).unwrap_or_else(|error| panic!("node {id}, seed {seed}: {error}"));
+        let mut notes = Vec::new();
+        let fresh = std::mem::replace(&mut node.fresh, false);
+        if let Some(snapshot) = &ready.snapshot {
+            let hash = u64::from_be_bytes(snapshot.data[..8].try_into().unwrap());
+            assert_eq!(self.history[&snapshot.index], (snapshot.term, hash), "snapshot of node {id}, seed {seed}");
+            // The first one after a start is its own.
+            node.snapshots_from_leader += u64::from(!fresh);
+            node.state = (snapshot.index, hash);
+            notes.extend_from_slice(&snapshot.index.to_be_bytes());
+        }
+        for entry in &ready.committed {
+            assert_eq!(entry.index, node.state.0 + 1, "a gap at node {id}, seed {seed}");
+            let hash = fold(fold(node.state.1, &entry.term.to_be_bytes()), &entry.data);
+            node.state = (entry.index, hash);
+            let agreed = self.history.entry(entry.index).or_insert((entry.term, hash));
+            assert_eq!(*agreed, (entry.term, hash), "node {id} applied another entry {}, seed {seed}", entry.index);
+            notes.extend_from_slice(&hash.to_be_bytes());
+        }
+        if ready.lost_leadership {
+            node.leads = None;
+        }
+        if let Some(term) = ready.became_leader {
+            node.leads = Some(term);
+            let leader = *self.leaders.entry(term).or_insert(id);
+            assert_eq!(leader, id, "two leaders in term {term}, seed {seed}");
+        }
+        for (to, message) in ready.messages {
+            notes.push(to as u8);
+            notes.extend_from_slice(&message);
+            self.net.push((id, to, message));
+        }
+        self.note(&notes);
+    }
+
+    pub fn leader(&self) -> Option<u64> {
+        let leaders = self.nodes.iter().filter_map(|(id, node)| Some((node.leads?, *id, node.quorum.as_ref()?)));
+        leaders.filter(|(_, _, quorum)| quorum.status().role == Role::Leader).max_by_key(|leader| leader.0).map(|l| l.1)
+    }
+
+    pub fn propose(&mut self, id: u64) -> Option<u64> {
+        self.proposed += 1;
+        let size = 8 + (self.proposed * 37 % 300) as usize;
+        let mut data = self.proposed.to_be_bytes().to_vec();
+        data.resize(size, 7);
+        let quorum = self.nodes.get_mut(&id).unwrap().quorum.as_mut()?;
+        let index = quorum.propose(data).ok();
+        self.turn(id);
+        index
+    }
+
+    pub fn compact(&mut self, id: u64) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(quorum) = &mut node.quorum else { return };
+        let (index, hash) = node.state;
+        let data = Bytes::copy_from_slice(&hash.to_be_bytes());
+        quorum.compact(index, data, 1).unwrap();
+        self.turn(id);
+    }
+
+    fn deliver(&mut self, from: u64, to: u64, message: &Bytes) {
+        if self.cut.contains(&from) != self.cut.contains(&to) {
+            return;
+        }
+        self.note(&[b'd', from as u8, to as u8]);
+        let seed = self.seed;
+        let Some(quorum) = self.nodes.get_mut(&to).and_then(|node| node.quorum.as_mut()) else { return };
+        quorum.step(message).unwrap_or_else(|error| panic!("{from} to {to}, seed {seed}: {error}"));
+        self.turn(to);
+    }
+
+    /// One step of time: messages arrive (or do not), every clock ticks, and things break.
+    pub fn step(&mut self, faults: Faults) {
+        let mut batch = std::mem::take(&mut self.net);
+        if faults.delay > 0 {
+            for at in (1..batch.len()).rev() {
+                let with = self.rng.below(at as u64 + 1) as usize;
+                batch.swap(at, with);
+            }
+        }
+        for (from, to, message) in batch {
+            if self.rng.chance(faults.lose) {
+                continue;
+            }
+            if self.rng.chance(faults.delay) {
+                self.net.push((from, to, message));
+                continue;
+            }
+            self.deliver(from, to, &message);
+            if self.rng.chance(faults.double) {
+                self.net.push((from, to, message));
+            }
+        }
+        let ids: Vec<u64> = self.nodes.keys().copied().collect();
+        for id in ids {
+            if self.nodes[&id].quorum.is_none() {
+                if self.rng.chance(20) || faults.kill == 0 {
+                    self.start(id);
+                }
+                continue;
+            }
+            if let Some(quorum) = self.nodes.get_mut(&id).unwrap().quorum.as_mut() {
+                quorum.tick();
+            }
+            self.turn(id);
+            if self.rng.chance(faults.kill) {
+                self.kill(id);
+            } else if self.rng.chance(faults.power_loss) {
+                self.power_loss(id);
+            } else if self.rng.chance(faults.compact) {
+                self.compact(id);
+            }
+        }
+        if self.rng.chance(faults.cut) {
+            self.cut = self.nodes.keys().copied().filter(|_| self.rng.chance(40)).collect();
+        } else if faults.cut == 0 || self.rng.chance(5) {
+            self.cut.clear();
+        }
+    }
+
+    /// A step without faults in which one node stays away.
+    pub fn step_without(&mut self, away: u64) {
+        let disk = std::mem::take(&mut self.nodes.get_mut(&away).unwrap().quorum);
+        assert!(disk.is_none(), "node {away} is not away");
+        let node = self.nodes.remove(&away).unwrap();
+        self.net.retain(|(_, to, _)| *to != away);
+        self.step(Faults::NONE);
+        self.nodes.insert(away, node);
+    }
+
+    /// Steps without faults until all nodes have applied everything and one leads.
+    pub fn settle(&mut self) -> u64 {
+        for _ in 0..400 {
+            self.step(Faults::NONE);
+            let Some(leader) = self.leader() else { continue };
+            let last = self.nodes[&leader].quorum.as_ref().map_or(0, Quorum::next_index) - 1;
+            if self.nodes.values().all(|node| node.quorum.is_some() && node.state.0 == last) {
+                assert!(self.history.last_key_value().is_none_or(|(index, _)| *index == last), "seed {}", self.seed);
+                return leader;
+            }
+        }
+        let states: Vec<_> = self.nodes.values().map(|node| node.quorum.as_ref().map(Quorum::status)).collect();
+        panic!("seed {} does not settle: {states:#?}", self.seed);
+    }
+}
