@@ -1,7 +1,7 @@
 //! Kafka's names for its error codes.
 
 /// Names of the codes from 0 on, in order.
-const NAMES: [&str; 134] = [
+const NAMES: [&str; 137] = [
     "NONE",
     "OFFSET_OUT_OF_RANGE",
     "CORRUPT_MESSAGE",
@@ -136,6 +136,9 @@ const NAMES: [&str; 134] = [
     "STREAMS_INVALID_TOPOLOGY_EPOCH",
     "STREAMS_TOPOLOGY_FENCED",
     "SHARE_SESSION_LIMIT_REACHED",
+    "GROUP_DELETION_FAILED",
+    "STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED",
+    "CONTROLLER_ID_NOT_REGISTERED",
 ];
 
 /// Kafka's name of an error code; `UNKNOWN_SERVER_ERROR` for -1 and for codes that are newer than
