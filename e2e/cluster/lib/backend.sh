@@ -26,15 +26,14 @@ remember_backend() {
 
 # kubectl_: the kubectl that fits, on the cluster that is meant.
 kubectl_() {
-  if [[ $(backend) == current ]]; then kubectl "$@"; else PATH="$(bin_folder):$PATH" kubectl --kubeconfig "$KUBECONFIG_FILE" "$@"; fi
+  if [[ $(backend) == current ]]; then kubectl "$@"; else PATH="$PROGRAMS:$PATH" kubectl --kubeconfig "$KUBECONFIG_FILE" "$@"; fi
 }
 
 print_env() {
-  local kubeconfig=$KUBECONFIG_FILE bin
-  bin=$(bin_folder)
+  local kubeconfig=$KUBECONFIG_FILE
   [[ $(backend) == current ]] && kubeconfig=${KUBECONFIG:-$HOME/.kube/config}
   printf 'export KUBECONFIG=%q\n' "$kubeconfig"
-  if [[ -d $bin ]]; then printf 'export PATH=%q:"$PATH"\n' "$bin"; else printf 'export PATH="$PATH"\n'; fi
+  if [[ -d $PROGRAMS ]]; then printf 'export PATH=%q\n' "$PROGRAMS:$PATH"; else printf 'export PATH=%q\n' "$PATH"; fi
   # A proxy of the machine must not be asked for the cluster's addresses.
   if [[ -n ${HTTPS_PROXY:-}${https_proxy:-} ]]; then
     printf 'export NO_PROXY=%q no_proxy=%q\n' "${NO_PROXY:+$NO_PROXY,}10.77.0.0/24" "${NO_PROXY:+$NO_PROXY,}10.77.0.0/24"

@@ -29,10 +29,10 @@ build_programs() {
   mv -T "$part" "$bin" 2>/dev/null || rm -rf "$part"
 }
 
-compile() {
-  local part=$1 total pid start=$SECONDS next=10 kubernetes
+compile() (
+  part=$1 start=$SECONDS next=10
   kubernetes=$(module_version k8s.io/kubernetes)
-  cd "$SOURCES"
+  cd "$SOURCES" || exit
   export CGO_ENABLED=0 GOFLAGS=-buildvcs=false
   total=$(go list -deps . ./pause ./probe helm.sh/helm/v3/cmd/helm 2>>"$part/log" | wc -l)
   # Each program takes the names that it knows; the linker passes over the others.
@@ -51,4 +51,4 @@ compile() {
     sleep 0.2
   done
   wait "$pid" && say "  compiled in $((SECONDS - start)) s"
-}
+)

@@ -4,6 +4,8 @@
 CACHE=$(realpath -m "${ODRADEK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/odradek}")
 STATE=$(realpath -m "${ODRADEK_STATE:-$CACHE/cluster}")
 KUBECONFIG_FILE=$STATE/kubeconfig
+# A link to what the cluster was started with: it stays when the sources change.
+PROGRAMS=$STATE/bin
 
 # Messages go to standard error: standard output is for what a script reads.
 say() { printf '%s\n' "$*" >&2; }

@@ -53,7 +53,7 @@ part() {
   local name=$1
   shift
   alive "$CONTROL_DIR/$name.pid" ||
-    launch "$CONTROL_DIR/$name.pid" "$CONTROL_DIR/$name.log" nsenter --net="/run/netns/$CONTROL" "$(bin_folder)/kube" "$name" "$@"
+    launch "$CONTROL_DIR/$name.pid" "$CONTROL_DIR/$name.log" nsenter --net="/run/netns/$CONTROL" "$PROGRAMS/kube" "$name" "$@"
 }
 
 api_ready() {

@@ -10,8 +10,8 @@ MOUNT_POINTS=(/var/lib/kubelet /var/lib/cni)
 # lock: one verb at a time changes the cluster.
 lock() {
   need_root
-  mkdir -p "$OWNER"
-  exec 9>"$OWNER/lock"
+  # The folder itself: so no lock file stays, and none is taken away from one who waits for it.
+  exec 9</run
   flock --wait 900 9 || die "another cluster command has been running for 15 minutes"
   if [[ -s $OWNER/state && $(<"$OWNER/state") != "$STATE" ]]; then
     ip link show "$BRIDGE" >/dev/null 2>&1 &&
@@ -22,6 +22,7 @@ lock() {
 
 host_up() {
   local setting point
+  mkdir -p "$OWNER"
   echo "$STATE" >"$OWNER/state"
   # The kubelet writes some of these; they are given back as they were.
   if [[ ! -f $OWNER/settings ]]; then
@@ -34,7 +35,7 @@ host_up() {
   raise fs/inotify/max_user_watches 524288
   # Nodes mount their own folders here; on the machine they stay empty.
   for point in "${MOUNT_POINTS[@]}"; do
-    [[ -d $point ]] || { mkdir -p "$point" && echo "$point" >>"$OWNER/made"; }
+    [[ -d $point ]] || { mkdir -p "$point" && echo "$point" >>"$STATE/made"; }
   done
 }
 
@@ -47,8 +48,10 @@ host_down() {
       [[ $(<"/proc/sys/$setting") == "$value" ]] || echo "$value" >"/proc/sys/$setting"
     done <"$OWNER/settings"
   fi
-  if [[ -f $OWNER/made ]]; then
-    while read -r point; do rmdir --ignore-fail-on-non-empty "$point"; done <"$OWNER/made"
+  if [[ -f $STATE/made ]]; then
+    while read -r point; do
+      if [[ -d $point ]]; then rmdir --ignore-fail-on-non-empty "$point"; fi
+    done <"$STATE/made"
   fi
   rm -rf "$OWNER"
 }

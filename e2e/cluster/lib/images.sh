@@ -23,7 +23,7 @@ import_image() {
 pause_image() {
   [[ -f $IMAGES/pause.tar ]] && return
   mkdir -p "$IMAGES"
-  "$HERE/../../images/mkimage" --name odradek/pause:1 --out "$IMAGES/pause.tar" "$(bin_folder)/pause=/pause"
+  "$HERE/../../images/mkimage" --name odradek/pause:1 --out "$IMAGES/pause.tar" "$PROGRAMS/pause=/pause"
 }
 
 local_load() {

@@ -9,6 +9,7 @@ local_up() {
   build_programs
   lock
   remember_backend local
+  ln -sfn "$(bin_folder)" "$PROGRAMS"
   host_up
   pki_up
   network_up
@@ -128,11 +129,13 @@ local_start_node() {
 }
 
 local_cut_node() {
+  known "$1" >/dev/null
   lock
   node_cut "$1"
 }
 
 local_heal_node() {
+  known "$1" >/dev/null
   lock
   node_heal "$1"
 }

@@ -31,12 +31,13 @@ meet_needs() {
     die "missing: ${missing[*]} (names of Debian packages): install them, or run 'cluster up' as root on Debian or Ubuntu"
   fi
   say "installing ${missing[*]}"
-  apt_install "${missing[@]}" || { apt-get update >&2 && apt_install "${missing[@]}"; } ||
+  apt_install "${missing[@]}" || { apt-get -qq update >&2 && apt_install "${missing[@]}"; } ||
     die "apt-get could not install ${missing[*]}"
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]} == 0)) || die "still missing after apt-get: ${missing[*]}"
 }
 
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" >/dev/null
+  # Another may be installing something: it is waited for.
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install --yes --no-install-recommends "$@" >/dev/null
 }

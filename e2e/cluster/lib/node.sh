@@ -108,7 +108,7 @@ node_start() {
   cgroups_up "$name"
   namespace_up "$(node_namespace "$number")" "$(node_address "$number")" "$(node_link "$number")" "$number"
   launch "$dir/process" "$dir/log/init.log" \
-    NODE="$name" ZONE="$(<"$dir/zone")" DIR="$dir" KUBE="$(bin_folder)/kube" PKI="$PKI" ADDRESS="$(node_address "$number")" IMAGES="$IMAGES" \
+    NODE="$name" ZONE="$(<"$dir/zone")" DIR="$dir" KUBE="$PROGRAMS/kube" PKI="$PKI" ADDRESS="$(node_address "$number")" IMAGES="$IMAGES" \
     nsenter --net="/run/netns/$(node_namespace "$number")" \
     unshare --mount --propagation private --pid --fork --kill-child --mount-proc --uts bash "$HERE/lib/node-init.sh"
 }
