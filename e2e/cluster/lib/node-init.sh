@@ -4,6 +4,8 @@
 set -euo pipefail
 
 mount --make-rshared /
+# Pods inherit it, and a broker opens many files.
+ulimit -n "$(ulimit -Hn)"
 hostname "$NODE"
 # Its own /run: sockets, pod network namespaces and addresses are gone after a stop, as after a reboot.
 mount -t tmpfs -o mode=755 odradek /run

@@ -23,7 +23,7 @@ pid_in() { cut -d ' ' -f 1 "$1"; }
 launch() {
   local file=$1 log=$2 pid
   shift 2
-  setsid env -i HOME=/root LANG=C PATH="$PATH" "${@}" >>"$log" 2>&1 </dev/null 9>&- &
+  setsid env -i HOME=/ LANG=C PATH="$PATH" "${@}" >>"$log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid $(start_of "$pid")" >"$file"
 }
