@@ -6,9 +6,7 @@
 /// hash over UTF-16 units without its sign bit, modulo the count. A count below one is taken as
 /// one.
 pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    let hash = group_id.encode_utf16().fold(0i32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-    });
+    let hash = group_id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // `Utils.abs` of Kafka: the smallest integer has no positive counterpart and counts as zero.
     hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }
