@@ -1,1 +1,192 @@
-//! The broker loop.
+//! The broker's loop.
+//!
+//! One thread owns everything here: the image of the metadata, the hosted partitions and their logs, the group
+//! coordinator, what waits. An event changes state and pushes commands; what several events of one turn wake is looked
+//! at once, at the end of the turn.
+
+mod admin;
+mod api;
+mod calls;
+mod codes;
+mod config;
+mod follow;
+mod isr;
+mod lifecycle;
+mod partition;
+mod replication;
+mod roles;
+mod status;
+mod storage;
+mod timers;
+mod topic_settings;
+
+pub use config::{AdvertisedListener, BrokerConfig, DescribedConfig, LogDir};
+pub use status::{BrokerStatus, HostedPartition, Rare};
+pub use storage::{FoundLog, LogToOpen, ScannedDir, scan_dir};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use odradek_core::group::GroupCoordinator;
+use odradek_core::metadata::image::Image;
+use odradek_core::purgatory::Purgatory;
+use odradek_core::time::Now;
+use odradek_log::Disk;
+use uuid::Uuid;
+
+use self::admin::{Forwarded, Unseen};
+use self::api::{AckWait, DelayedFetch, Loading, ProducerIds};
+use self::calls::Calls;
+use self::follow::MetadataFollower;
+use self::isr::IsrChanges;
+use self::lifecycle::Lifecycle;
+use self::partition::Partition;
+use self::replication::Fetcher;
+use self::timers::Timers;
+use crate::event::{Command, Event, LogKey};
+
+/// What differs from one start of a broker to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// Drawn by the process.
+    pub incarnation: Uuid,
+    /// The broker epoch of the last stop, when every log directory says that it was a clean one; else -1.
+    pub previous_broker_epoch: i64,
+    /// Feeds the ids of group members.
+    pub seed: u64,
+}
+
+/// A broker.
+pub struct BrokerNode {
+    config: Arc<BrokerConfig>,
+    disk: Arc<dyn Disk>,
+    image: Image,
+    cluster_id: Option<String>,
+    partitions: BTreeMap<LogKey, Partition>,
+    /// Logs that were there at the start and that no assignment has claimed yet.
+    found: BTreeMap<LogKey, FoundLog>,
+    partitions_in_dir: Vec<usize>,
+    calls: Calls,
+    lifecycle: Lifecycle,
+    follow: MetadataFollower,
+    fetchers: BTreeMap<i32, Fetcher>,
+    /// Leaders to look at in this turn.
+    fetchers_due: BTreeSet<i32>,
+    isr: IsrChanges,
+    lag_checks: BTreeSet<(u64, LogKey)>,
+    acks: Purgatory<LogKey, AckWait>,
+    fetches: Purgatory<LogKey, DelayedFetch>,
+    /// Partitions whose log end or high watermark moved in this turn.
+    woken: BTreeSet<LogKey>,
+    groups: GroupCoordinator,
+    loading: BTreeMap<i32, Loading>,
+    producer_ids: ProducerIds,
+    forward_retries: Vec<(u64, Forwarded)>,
+    unseen: Vec<Unseen>,
+    /// Topics that the controller was asked for.
+    creating: BTreeSet<String>,
+    timers: Timers,
+    checkpoints_due: bool,
+    high_watermarks_due: bool,
+    rare: Rare,
+}
+
+impl BrokerNode {
+    /// A broker over the logs that were found (and opened) in its log directories. It registers and follows the
+    /// metadata from the first [`BrokerNode::turn`] on.
+    #[must_use]
+    pub fn new(config: BrokerConfig, disk: Arc<dyn Disk>, found: Vec<FoundLog>, start: Start, now: Now) -> BrokerNode {
+        let groups = GroupCoordinator::new(config.group.clone(), start.seed);
+        BrokerNode {
+            image: Image::default(),
+            cluster_id: config.cluster_id.clone(),
+            partitions: BTreeMap::new(),
+            found: found.into_iter().map(|log| (log.key, log)).collect(),
+            partitions_in_dir: vec![0; config.log_dirs.len()],
+            calls: Calls::default(),
+            lifecycle: Lifecycle::new(start.incarnation, start.previous_broker_epoch, now),
+            follow: MetadataFollower::new(now),
+            fetchers: BTreeMap::new(),
+            fetchers_due: BTreeSet::new(),
+            isr: IsrChanges::default(),
+            lag_checks: BTreeSet::new(),
+            acks: Purgatory::new(),
+            fetches: Purgatory::new(),
+            woken: BTreeSet::new(),
+            groups,
+            loading: BTreeMap::new(),
+            producer_ids: ProducerIds::default(),
+            forward_retries: Vec::new(),
+            unseen: Vec::new(),
+            creating: BTreeSet::new(),
+            timers: Timers::new(&config, now),
+            checkpoints_due: false,
+            high_watermarks_due: false,
+            rare: Rare::default(),
+            config: Arc::new(config),
+            disk,
+        }
+    }
+
+    /// Takes all events that have come, and does what is due. Call it again at [`BrokerNode::next_deadline`], with or
+    /// without events.
+    pub fn turn(&mut self, now: Now, events: impl IntoIterator<Item = Event>, out: &mut Vec<Command>) {
+        for event in events {
+            match event {
+                Event::Request { context, body } => self.request(now, context, body, out),
+                // What a closed connection asked for runs into its deadline; the shell drops the answer.
+                Event::ConnectionClosed { .. } | Event::Timer => {}
+                Event::Answer { call, result } => self.answered(now, call, result, out),
+                Event::Flushed { log, result } => self.flushed(log, result),
+                Event::Shutdown => self.begin_shutdown(now, out),
+            }
+        }
+        self.run_timers(now, out);
+        self.wake(now, out);
+        self.send_isr_changes(now, out);
+        self.fetch_from_leaders(now, out);
+    }
+
+    /// Producers and fetches that wait for the partitions that moved. A woken write may wake another partition (the
+    /// coordinator's own writes do), so it goes on until nothing moves.
+    fn wake(&mut self, now: Now, out: &mut Vec<Command>) {
+        let mut all = BTreeSet::new();
+        while !self.woken.is_empty() {
+            let woken = std::mem::take(&mut self.woken);
+            for key in &woken {
+                self.acks_woken(now, *key, out);
+            }
+            all.extend(woken);
+        }
+        if !all.is_empty() {
+            self.fetches_woken(&all, out);
+        }
+    }
+
+    /// The role of `key` changed: whoever waits for it is told.
+    fn end_waits(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {
+        self.acks_woken(now, key, out);
+        self.woken.insert(key);
+    }
+
+    /// A hosted or known partition, named by the topic's name or (when that is empty) by its id.
+    fn key_of(&self, topic: &str, topic_id: Uuid, partition: i32) -> Option<LogKey> {
+        let known = if topic.is_empty() { self.image.topic_by_id(topic_id) } else { self.image.topic(topic) }?;
+        known.partitions.contains_key(&partition).then_some(LogKey { topic_id: known.id, partition })
+    }
+
+    /// The error for a partition that [`BrokerNode::key_of`] does not know.
+    fn unknown_code(&self, topic_id: Uuid) -> i16 {
+        if !topic_id.is_nil() && self.image.topic_by_id(topic_id).is_none() {
+            codes::UNKNOWN_TOPIC_ID
+        } else {
+            codes::UNKNOWN_TOPIC_OR_PARTITION
+        }
+    }
+
+    /// Leader and leader epoch, as far as this broker knows.
+    fn leader_of(&self, key: LogKey) -> Option<(i32, i32)> {
+        let partition = self.image.partition(key.topic_id, key.partition)?;
+        Some((partition.leader()?, partition.leader_epoch))
+    }
+}

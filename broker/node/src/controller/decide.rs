@@ -2,7 +2,7 @@
 
 use odradek_core::metadata::controller::Controller;
 use odradek_core::metadata::record::Record;
-use odradek_core::metadata::rpc::{ControllerResponse, Request};
+use odradek_core::metadata::rpc::{ControllerResponse, Request, Response};
 use odradek_core::time::Now;
 
 use super::event::ControllerCommand;
@@ -33,10 +33,13 @@ impl ControllerNode {
     fn reply_when_committed(
         &mut self,
         request: RequestId,
-        response: ControllerResponse,
+        mut response: ControllerResponse,
         out: &mut Vec<ControllerCommand>,
     ) {
         let Some(lead) = &mut self.lead else { return };
+        if let Some(Response::Forward(forward)) = &mut response.response {
+            forward.metadata_offset = lead.proposed;
+        }
         if lead.proposed <= self.image.offset() {
             out.push(ControllerCommand::Reply { request, response });
         } else {

@@ -41,7 +41,7 @@ pub(super) fn answer(api_version: i32, body: &[u8], view: &View<'_>) -> ForwardR
     };
     let mut encoded = BytesMut::new();
     match response(version, &request, view).encode(&mut encoded, version) {
-        Ok(()) => ForwardResponse { error_code: 0, body: encoded.to_vec() },
+        Ok(()) => ForwardResponse { error_code: 0, body: encoded.to_vec(), metadata_offset: 0 },
         Err(error) => {
             tracing::error!(%error, "a DescribeQuorum answer cannot be encoded");
             failed(ResponseError::UnknownServerError)
@@ -50,7 +50,7 @@ pub(super) fn answer(api_version: i32, body: &[u8], view: &View<'_>) -> ForwardR
 }
 
 fn failed(error: ResponseError) -> ForwardResponse {
-    ForwardResponse { error_code: i32::from(error.code()), body: Vec::new() }
+    ForwardResponse { error_code: i32::from(error.code()), body: Vec::new(), metadata_offset: 0 }
 }
 
 fn response(version: i16, request: &DescribeQuorumRequest, view: &View<'_>) -> DescribeQuorumResponse {

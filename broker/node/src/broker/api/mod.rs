@@ -1,0 +1,63 @@
+//! What clients and followers ask: one file an API, or a family of them.
+
+mod cluster;
+mod configs;
+mod epochs;
+mod fetch;
+mod group;
+mod list_offsets;
+mod log_dirs;
+mod metadata;
+mod produce;
+mod producer_ids;
+
+pub(super) use fetch::DelayedFetch;
+pub(super) use group::Loading;
+pub(super) use produce::AckWait;
+pub(super) use producer_ids::ProducerIds;
+
+use odradek_core::time::Now;
+use odradek_wire::messages::{RequestKind, ResponseKind};
+use odradek_wire::protocol::StrBytes;
+
+use super::BrokerNode;
+use crate::event::{Command, Request, RequestContext, Response};
+
+/// Kafka's strings from ours.
+pub(super) fn text(value: &str) -> StrBytes {
+    StrBytes::from_string(value.to_owned())
+}
+
+pub(super) fn reply(out: &mut Vec<Command>, context: &RequestContext, response: impl Into<ResponseKind>) {
+    out.push(Command::Reply { request: context.request, response: Response::Kafka(Box::new(response.into())) });
+}
+
+impl BrokerNode {
+    pub(super) fn request(&mut self, now: Now, context: RequestContext, body: Request, out: &mut Vec<Command>) {
+        let body = match body {
+            Request::Produce(request) => return self.produce(now, context, request, out),
+            Request::Kafka(body) => *body,
+        };
+        match body {
+            RequestKind::Fetch(request) => self.fetch(now, context, request, out),
+            RequestKind::ListOffsets(request) => self.list_offsets(&context, request, out),
+            RequestKind::Metadata(request) => self.metadata(now, &context, request, out),
+            RequestKind::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(&context, request, out),
+            RequestKind::InitProducerId(request) => self.init_producer_id(now, context, &request, out),
+            RequestKind::DescribeCluster(request) => self.describe_cluster(&context, &request, out),
+            RequestKind::DescribeTopicPartitions(request) => self.describe_topic_partitions(&context, request, out),
+            RequestKind::DescribeConfigs(request) => self.describe_configs(&context, request, out),
+            RequestKind::DescribeLogDirs(request) => self.describe_log_dirs(&context, request, out),
+            RequestKind::ListPartitionReassignments(_) => self.list_partition_reassignments(&context, out),
+            RequestKind::DeleteRecords(request) => self.delete_records(&context, request, out),
+            body @ (RequestKind::CreateTopics(_)
+            | RequestKind::DeleteTopics(_)
+            | RequestKind::CreatePartitions(_)
+            | RequestKind::AlterConfigs(_)
+            | RequestKind::IncrementalAlterConfigs(_)
+            | RequestKind::ElectLeaders(_)
+            | RequestKind::DescribeQuorum(_)) => self.forward(now, context, body, out),
+            body => self.group_request(now, context, body, out),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Calls to controllers and brokers, and what waits for their answers.
+
+use std::collections::BTreeMap;
+
+use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse, NOT_CONTROLLER, Response as Answer};
+use odradek_core::replica::IsrProposal;
+use odradek_core::time::Now;
+
+use super::BrokerNode;
+use super::admin::Forwarded;
+use super::replication::FetchInFlight;
+use crate::event::{CallError, CallId, Command, LogKey, Peer, PeerRequest, PeerResponse};
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(super) enum Pending {
+    Register,
+    Heartbeat,
+    FetchMetadata,
+    AlterPartition(BTreeMap<LogKey, IsrProposal>),
+    ProducerIds,
+    Forward(Box<Forwarded>),
+    /// A topic that a client or the coordinator wants, made by the controller.
+    CreateTopic(String),
+    ReplicaFetch(FetchInFlight),
+}
+
+/// Calls under way, and which controller to ask.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    next: CallId,
+    pending: BTreeMap<CallId, (Pending, Option<i32>)>,
+    /// Told by a controller.
+    active_controller: Option<i32>,
+    /// Asked when nobody told, and moved on after a failure.
+    turn: usize,
+}
+
+impl Calls {
+    /// As far as this broker knows.
+    pub fn active_controller(&self) -> Option<i32> {
+        self.active_controller
+    }
+
+    fn controller(&self, controllers: &[i32]) -> Option<i32> {
+        self.active_controller
+            .filter(|id| controllers.contains(id))
+            .or_else(|| controllers.get(self.turn % controllers.len().max(1)).copied())
+    }
+
+    pub fn learn_controller(&mut self, id: i32) {
+        if id >= 0 {
+            self.active_controller = Some(id);
+        }
+    }
+
+    /// That controller did not answer, or is not the active one.
+    fn avoid(&mut self, id: Option<i32>) {
+        if self.active_controller.is_none() || self.active_controller == id {
+            self.active_controller = None;
+            self.turn = self.turn.wrapping_add(1);
+        }
+    }
+}
+
+impl BrokerNode {
+    pub(super) fn call_controller(
+        &mut self,
+        _now: Now,
+        request: ControllerRequest,
+        timeout_ms: u64,
+        pending: Pending,
+        out: &mut Vec<Command>,
+    ) {
+        // The shell refuses a configuration without controllers.
+        let Some(id) = self.calls.controller(&self.config.controllers) else { return };
+        let call = self.calls.next;
+        self.calls.next += 1;
+        self.calls.pending.insert(call, (pending, Some(id)));
+        let body = PeerRequest::Controller(Box::new(request));
+        out.push(Command::Call { call, to: Peer::Controller { id }, body, timeout_ms });
+    }
+
+    pub(super) fn call_broker(
+        &mut self,
+        to: Peer,
+        body: PeerRequest,
+        timeout_ms: u64,
+        pending: Pending,
+        out: &mut Vec<Command>,
+    ) -> CallId {
+        let call = self.calls.next;
+        self.calls.next += 1;
+        self.calls.pending.insert(call, (pending, None));
+        out.push(Command::Call { call, to, body, timeout_ms });
+        call
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        call: CallId,
+        result: Result<PeerResponse, CallError>,
+        out: &mut Vec<Command>,
+    ) {
+        let Some((pending, controller)) = self.calls.pending.remove(&call) else { return };
+        if let Pending::ReplicaFetch(fetch) = pending {
+            let response = match result {
+                Ok(PeerResponse::Fetch(response)) => Ok(*response),
+                Ok(PeerResponse::Controller(_)) => Err(CallError::Malformed("not an answer to a fetch".to_owned())),
+                Err(error) => Err(error),
+            };
+            self.replica_fetch_answered(now, fetch, response, out);
+            return;
+        }
+        let answer = match result {
+            Ok(PeerResponse::Controller(response)) => self.controller_answer(controller, *response),
+            Ok(PeerResponse::Fetch(_)) => Err("an answer to a fetch".to_owned()),
+            Err(error) => {
+                self.calls.avoid(controller);
+                Err(format!("{error:?}"))
+            }
+        };
+        match (pending, answer) {
+            (Pending::Register, Ok(Answer::RegisterBroker(response))) => self.registered(now, response, out),
+            (Pending::Register, answer) => self.registration_failed(now, why(answer), out),
+            (Pending::Heartbeat, Ok(Answer::Heartbeat(response))) => self.heartbeat_answered(now, &response, out),
+            (Pending::Heartbeat, answer) => self.heartbeat_failed(now, &why(answer)),
+            (Pending::FetchMetadata, Ok(Answer::FetchMetadata(response))) => {
+                self.metadata_answered(now, response, out);
+            }
+            (Pending::FetchMetadata, answer) => self.metadata_failed(now, &why(answer)),
+            (Pending::AlterPartition(sent), Ok(Answer::AlterPartition(response))) => {
+                self.isr_changes_answered(now, sent, response);
+            }
+            (Pending::AlterPartition(sent), _) => self.isr_changes_unanswered(now, sent),
+            (Pending::ProducerIds, Ok(Answer::AllocateProducerIds(response))) => {
+                self.producer_ids_answered(now, &response, out);
+            }
+            (Pending::ProducerIds, _) => self.producer_ids_failed(now),
+            (Pending::Forward(forwarded), Ok(Answer::Forward(response))) => {
+                self.forward_answered(now, *forwarded, response, out);
+            }
+            (Pending::Forward(forwarded), _) => self.forward_unanswered(now, *forwarded, out),
+            (Pending::CreateTopic(name), answer) => self.topic_creation_answered(now, &name, answer),
+            (Pending::ReplicaFetch(_), _) => {}
+        }
+    }
+
+    fn controller_answer(&mut self, asked: Option<i32>, response: ControllerResponse) -> Result<Answer, String> {
+        if response.error_code == NOT_CONTROLLER {
+            self.calls.avoid(asked);
+            if Some(response.leader_id) != asked {
+                self.calls.learn_controller(response.leader_id);
+            }
+            return Err(format!("controller {asked:?} is not the active one"));
+        }
+        match response.response {
+            Some(answer) => {
+                // Metadata is served by every controller; all else only by the active one.
+                if !matches!(answer, Answer::FetchMetadata(_)) {
+                    self.calls.active_controller = asked;
+                }
+                Ok(answer)
+            }
+            None => Err(format!("controller {asked:?} answered with error {}", response.error_code)),
+        }
+    }
+}
+
+fn why(answer: Result<Answer, String>) -> String {
+    match answer {
+        Ok(_) => "the answer is of another kind".to_owned(),
+        Err(reason) => reason,
+    }
+}

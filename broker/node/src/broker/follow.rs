@@ -1,0 +1,105 @@
+//! Following the committed metadata by offset: a long poll, with a snapshot when far behind.
+
+use odradek_core::metadata::image::Image;
+use odradek_core::metadata::record::decode_records;
+use odradek_core::metadata::rpc::{FetchMetadataRequest, FetchMetadataResponse};
+use odradek_core::time::Now;
+
+use super::BrokerNode;
+use super::calls::Pending;
+use crate::event::Command;
+
+/// How long a controller may hold an answer back while nothing is new.
+const MAX_WAIT_MS: u32 = 2_000;
+const RETRY_MS: u64 = 100;
+
+/// How far this broker is.
+#[derive(Debug)]
+pub(super) struct MetadataFollower {
+    applied: u64,
+    in_flight: bool,
+    next_ms: u64,
+    /// Everything that was committed when this broker started has been seen once.
+    pub caught_up: bool,
+}
+
+impl MetadataFollower {
+    pub fn new(now: Now) -> MetadataFollower {
+        MetadataFollower { applied: 0, in_flight: false, next_ms: now.mono_ms, caught_up: false }
+    }
+
+    /// The last offset that was applied.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    pub fn next_deadline(&self) -> Option<u64> {
+        (!self.in_flight).then_some(self.next_ms)
+    }
+}
+
+impl BrokerNode {
+    pub(super) fn follow_metadata(&mut self, now: Now, out: &mut Vec<Command>) {
+        if self.follow.in_flight || now.mono_ms < self.follow.next_ms {
+            return;
+        }
+        self.follow.in_flight = true;
+        let request = FetchMetadataRequest {
+            node_id: self.config.node_id,
+            from_offset: self.follow.applied + 1,
+            max_wait_ms: MAX_WAIT_MS,
+        };
+        let timeout = u64::from(MAX_WAIT_MS) + 3_000;
+        self.call_controller(now, request.into(), timeout, Pending::FetchMetadata, out);
+    }
+
+    pub(super) fn metadata_failed(&mut self, now: Now, reason: &str) {
+        tracing::debug!(reason, "metadata");
+        self.follow.in_flight = false;
+        self.follow.next_ms = now.mono_ms + RETRY_MS;
+    }
+
+    pub(super) fn metadata_answered(&mut self, now: Now, response: FetchMetadataResponse, out: &mut Vec<Command>) {
+        if response.error_code != 0 {
+            return self.metadata_failed(now, &format!("error {}", response.error_code));
+        }
+        self.calls.learn_controller(response.leader_id);
+        let before = self.image.clone();
+        if let Err(reason) = self.take_metadata(&response) {
+            out.push(Command::Fatal { reason: format!("the controllers' metadata: {reason}"), exit_code: 1 });
+            return;
+        }
+        self.follow.in_flight = false;
+        self.follow.next_ms = now.mono_ms;
+        self.image_changed(now, &before, out);
+        if !self.follow.caught_up && response.leader_id >= 0 && self.follow.applied >= response.high_watermark {
+            self.follow.caught_up = true;
+            self.discard_strays(now, out);
+        }
+        self.heartbeat_when_caught_up(now);
+    }
+
+    fn take_metadata(&mut self, response: &FetchMetadataResponse) -> Result<(), String> {
+        if let Some(snapshot) = &response.snapshot
+            && snapshot.offset > self.follow.applied
+        {
+            let records = decode_records(&snapshot.data)
+                .map_err(|error| format!("the snapshot at offset {} cannot be read: {error}", snapshot.offset))?;
+            let image = Image::from_records(snapshot.offset, &records).map_err(|error| error.to_string())?;
+            self.image = image;
+            self.follow.applied = snapshot.offset;
+        }
+        for batch in &response.batches {
+            if batch.offset <= self.follow.applied {
+                continue;
+            }
+            let records = decode_records(&batch.records)
+                .map_err(|error| format!("the entry at offset {} cannot be read: {error}", batch.offset))?;
+            for record in &records {
+                self.image.apply(batch.offset, record).map_err(|error| error.to_string())?;
+            }
+            self.follow.applied = batch.offset;
+        }
+        Ok(())
+    }
+}

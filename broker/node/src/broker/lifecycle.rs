@@ -1,0 +1,231 @@
+//! Registration, heartbeats, fencing and the controlled shutdown (M1, M22; KIP-631).
+
+use odradek_core::metadata::record::Listener;
+use odradek_core::metadata::rpc::{HeartbeatRequest, HeartbeatResponse, RegisterBrokerRequest, RegisterBrokerResponse};
+use odradek_core::time::Now;
+use uuid::Uuid;
+
+use super::BrokerNode;
+use super::calls::Pending;
+use super::codes;
+use crate::event::{BrokerState, Command};
+
+const RETRY_MS: u64 = 100;
+/// While something is about to change (unfencing, shutdown), answers are wanted sooner than the interval.
+const EAGER_MS: u64 = 50;
+
+/// Where this broker is in its life.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    incarnation: Uuid,
+    /// The epoch of the last clean stop, -1 after an unclean one.
+    previous_epoch: i64,
+    epoch: Option<i64>,
+    fenced: bool,
+    stopping_since: Option<u64>,
+    stopped: bool,
+    /// A registration or a heartbeat is under way.
+    in_flight: bool,
+    next_ms: u64,
+    registering_since: u64,
+    refused: bool,
+}
+
+impl Lifecycle {
+    pub fn new(incarnation: Uuid, previous_epoch: i64, now: Now) -> Lifecycle {
+        Lifecycle {
+            incarnation,
+            previous_epoch,
+            epoch: None,
+            fenced: true,
+            stopping_since: None,
+            stopped: false,
+            in_flight: false,
+            next_ms: now.mono_ms,
+            registering_since: now.mono_ms,
+            refused: false,
+        }
+    }
+
+    /// The registration's epoch, once registered.
+    pub fn broker_epoch(&self) -> Option<i64> {
+        self.epoch
+    }
+
+    /// Registered, and the controller counts this broker as alive.
+    pub fn is_unfenced(&self) -> bool {
+        self.epoch.is_some() && !self.fenced
+    }
+
+    pub fn next_deadline(&self) -> Option<u64> {
+        (!self.in_flight && !self.stopped).then_some(self.next_ms)
+    }
+}
+
+impl BrokerNode {
+    /// Registers, or sends the heartbeat that is due.
+    pub(super) fn live(&mut self, now: Now, out: &mut Vec<Command>) {
+        if let Some(since) = self.lifecycle.stopping_since
+            && !self.lifecycle.stopped
+            && now.mono_ms >= since + self.config.controlled_shutdown_max_ms
+        {
+            tracing::warn!("the controllers did not end the shutdown in time; stopping with what was handed over");
+            self.stop(out);
+        }
+        if self.lifecycle.in_flight || self.lifecycle.stopped || now.mono_ms < self.lifecycle.next_ms {
+            return;
+        }
+        self.lifecycle.in_flight = true;
+        match self.lifecycle.epoch {
+            None => self.register(now, out),
+            Some(broker_epoch) => {
+                let request = HeartbeatRequest {
+                    broker_id: self.config.node_id,
+                    broker_epoch,
+                    metadata_offset: self.follow.applied(),
+                    want_fence: false,
+                    want_shutdown: self.lifecycle.stopping_since.is_some(),
+                };
+                let timeout = self.config.heartbeat_interval_ms.max(1_000);
+                self.call_controller(now, request.into(), timeout, Pending::Heartbeat, out);
+            }
+        }
+    }
+
+    fn register(&mut self, now: Now, out: &mut Vec<Command>) {
+        let request = RegisterBrokerRequest {
+            broker_id: self.config.node_id,
+            cluster_id: self.config.cluster_id.clone().unwrap_or_default(),
+            incarnation: self.lifecycle.incarnation.as_bytes().to_vec(),
+            listeners: self
+                .config
+                .listeners
+                .iter()
+                .map(|listener| Listener {
+                    name: listener.name.clone(),
+                    host: listener.host.clone(),
+                    port: u32::from(listener.port),
+                    security_protocol: listener.security_protocol.clone(),
+                })
+                .collect(),
+            rack: self.config.rack.clone(),
+            log_dirs: self.config.log_dirs.iter().map(|dir| dir.id.as_bytes().to_vec()).collect(),
+            previous_broker_epoch: self.lifecycle.previous_epoch,
+        };
+        self.call_controller(now, request.into(), 5_000, Pending::Register, out);
+    }
+
+    pub(super) fn registered(&mut self, now: Now, response: RegisterBrokerResponse, out: &mut Vec<Command>) {
+        self.lifecycle.in_flight = false;
+        self.lifecycle.next_ms = now.mono_ms + RETRY_MS;
+        match response.error_code as i16 {
+            codes::NONE => {
+                tracing::info!(epoch = response.broker_epoch, "registered");
+                self.lifecycle.epoch = Some(response.broker_epoch);
+                self.lifecycle.fenced = true;
+                self.cluster_id = Some(response.cluster_id);
+                out.push(Command::State(BrokerState::Fenced));
+                self.heartbeat_when_caught_up(now);
+            }
+            codes::INCONSISTENT_CLUSTER_ID => {
+                out.push(Command::Fatal { reason: response.error_message, exit_code: 2 });
+                self.lifecycle.stopped = true;
+            }
+            _ => self.registration_failed(now, response.error_message, out),
+        }
+    }
+
+    /// The session of an earlier life of this broker may have to end first, so a refusal is not the end.
+    pub(super) fn registration_failed(&mut self, now: Now, reason: String, out: &mut Vec<Command>) {
+        self.lifecycle.in_flight = false;
+        self.lifecycle.next_ms = now.mono_ms + RETRY_MS;
+        let node_id = self.config.node_id;
+        if now.mono_ms.saturating_sub(self.lifecycle.registering_since) >= self.config.registration_timeout_ms {
+            let reason = format!(
+                "broker {node_id} could not register within {} ms (initial.broker.registration.timeout.ms): {reason}",
+                self.config.registration_timeout_ms
+            );
+            out.push(Command::Fatal { reason, exit_code: 2 });
+            self.lifecycle.stopped = true;
+            return;
+        }
+        if !self.lifecycle.refused {
+            tracing::info!(node_id, reason, "not registered yet; trying again");
+            self.lifecycle.refused = true;
+        }
+        out.push(Command::State(BrokerState::Starting(reason)));
+    }
+
+    /// The metadata moved on: the controller unfences a broker that has seen its own registration.
+    pub(super) fn heartbeat_when_caught_up(&mut self, now: Now) {
+        let Some(epoch) = self.lifecycle.epoch else { return };
+        if self.lifecycle.fenced && i64::try_from(self.follow.applied()).is_ok_and(|applied| applied >= epoch) {
+            self.lifecycle.next_ms = now.mono_ms;
+        }
+    }
+
+    pub(super) fn heartbeat_answered(&mut self, now: Now, response: &HeartbeatResponse, out: &mut Vec<Command>) {
+        self.lifecycle.in_flight = false;
+        match response.error_code as i16 {
+            codes::NONE => {}
+            codes::STALE_BROKER_EPOCH | codes::BROKER_ID_NOT_REGISTERED => {
+                // Another process took the id while this one was fenced, or the controllers forgot: say again who
+                // this is. Nothing was lost by this process, so its last epoch stands for a clean stop.
+                tracing::warn!(error = response.error_code, "the registration is not valid any more");
+                self.lifecycle.previous_epoch = self.lifecycle.epoch.take().unwrap_or(-1);
+                self.lifecycle.fenced = true;
+                self.lifecycle.registering_since = now.mono_ms;
+                self.lifecycle.refused = false;
+                self.lifecycle.next_ms = now.mono_ms;
+                out.push(Command::State(BrokerState::Starting("registering again".to_owned())));
+                return;
+            }
+            error => return self.heartbeat_failed(now, &format!("error {error}")),
+        }
+        if response.should_shutdown && self.lifecycle.stopping_since.is_some() {
+            return self.stop(out);
+        }
+        if response.is_fenced != self.lifecycle.fenced {
+            self.lifecycle.fenced = response.is_fenced;
+            tracing::info!(fenced = response.is_fenced, "the controller's view of this broker changed");
+            if self.lifecycle.stopping_since.is_none() {
+                let state = if response.is_fenced { BrokerState::Fenced } else { BrokerState::Running };
+                out.push(Command::State(state));
+            }
+        }
+        let eager = self.lifecycle.stopping_since.is_some() || self.lifecycle.fenced;
+        let wait = if eager { EAGER_MS } else { self.config.heartbeat_interval_ms };
+        self.lifecycle.next_ms = now.mono_ms + wait;
+    }
+
+    pub(super) fn heartbeat_failed(&mut self, now: Now, reason: &str) {
+        tracing::debug!(reason, "heartbeat");
+        self.lifecycle.in_flight = false;
+        self.lifecycle.next_ms = now.mono_ms + RETRY_MS;
+    }
+
+    /// SIGTERM.
+    pub(super) fn begin_shutdown(&mut self, now: Now, out: &mut Vec<Command>) {
+        if self.lifecycle.stopping_since.is_some() {
+            return;
+        }
+        self.lifecycle.stopping_since = Some(now.mono_ms);
+        self.lifecycle.next_ms = now.mono_ms;
+        out.push(Command::State(BrokerState::ShuttingDown));
+        if self.lifecycle.epoch.is_none() {
+            self.stop(out);
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<Command>) {
+        if !self.lifecycle.stopped {
+            self.lifecycle.stopped = true;
+            out.push(Command::Stopped);
+        }
+    }
+
+    pub(super) fn shutdown_deadline(&self) -> Option<u64> {
+        let since = self.lifecycle.stopping_since?;
+        (!self.lifecycle.stopped).then_some(since + self.config.controlled_shutdown_max_ms)
+    }
+}

@@ -1,0 +1,258 @@
+//! Following the image: which partitions this broker hosts, and as what.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use odradek_core::metadata::image::{Image, Partition as Assignment, Resource};
+use odradek_core::metadata::topic_config::EffectiveConfig;
+use odradek_core::replica::{Leader, LeaderConfig};
+use odradek_core::time::Now;
+use odradek_log::meta::PartitionMetadata;
+use odradek_log::{Log, OpenState};
+
+use super::BrokerNode;
+use super::partition::{Partition, Role};
+use super::topic_settings::{flush_messages, log_config};
+use crate::event::{BlockingJob, Command, LogKey};
+
+/// The topic that keeps the groups' offsets.
+pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+impl BrokerNode {
+    /// Takes up what changed since `before`; costs in proportion to the differences.
+    pub(super) fn image_changed(&mut self, now: Now, before: &Image, out: &mut Vec<Command>) {
+        let changes = self.image.changes_since(before);
+        for topic_id in &changes.removed_topics {
+            let range = LogKey { topic_id: *topic_id, partition: i32::MIN }..=LogKey {
+                topic_id: *topic_id,
+                partition: i32::MAX,
+            };
+            let hosted: Vec<LogKey> = self.partitions.range(range).map(|(key, _)| *key).collect();
+            for key in hosted {
+                self.stop_hosting(now, key, out);
+            }
+        }
+        if !changes.removed_topics.is_empty() {
+            let names = changes
+                .removed_topics
+                .iter()
+                .filter_map(|id| before.topic_by_id(*id).map(|topic| topic.name.to_string()))
+                .collect();
+            self.group_topics_deleted(now, &names, out);
+        }
+        for resource in &changes.configs {
+            match resource {
+                Resource::Topic(name) => self.topic_config_changed(name),
+                Resource::DefaultBroker => self.all_topic_configs_changed(),
+                Resource::Broker(id) if *id == self.config.node_id => self.all_topic_configs_changed(),
+                Resource::Broker(_) => {}
+            }
+        }
+        for id in &changes.brokers {
+            self.broker_changed(now, *id);
+        }
+        for at in &changes.partitions {
+            let key = LogKey { topic_id: at.topic_id, partition: at.partition };
+            self.assignment_changed(now, key, out);
+        }
+        self.forwards_seen(now, out);
+    }
+
+    fn assignment_changed(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {
+        let Some(topic) = self.image.topic_by_id(key.topic_id) else { return };
+        let Some(assignment) = topic.partitions.get(&key.partition).cloned() else { return };
+        let name = topic.name.clone();
+        if !assignment.replicas.contains(&self.config.node_id) {
+            if self.partitions.contains_key(&key) {
+                self.stop_hosting(now, key, out);
+            }
+            return;
+        }
+        if !self.partitions.contains_key(&key)
+            && let Err(reason) = self.host(now, key, &name)
+        {
+            tracing::error!(topic = %name, partition = key.partition, reason, "cannot host the partition");
+            return;
+        }
+        if assignment.leader == self.config.node_id {
+            self.lead(now, key, &assignment, out);
+        } else {
+            self.copy_from(now, key, &assignment, out);
+        }
+    }
+
+    pub(super) fn effective(&self, topic: &str) -> EffectiveConfig<'_> {
+        EffectiveConfig::new(&self.image, topic, Some(self.config.node_id), &self.config.server_properties)
+    }
+
+    pub(super) fn leader_config(&self, topic: &str) -> LeaderConfig {
+        LeaderConfig {
+            lag_time_max_ms: self.config.replica_lag_time_max_ms,
+            min_insync: self.effective(topic).min_insync_replicas(),
+        }
+    }
+
+    /// Takes over the log that was found at the start, or makes one in the directory with the fewest partitions.
+    fn host(&mut self, now: Now, key: LogKey, topic: &Arc<str>) -> Result<(), String> {
+        let config = log_config(&self.effective(topic), u64::from(key.partition.unsigned_abs()));
+        let flush_messages = flush_messages(&self.effective(topic));
+        let (log, dir, known_high_watermark) = match self.found.remove(&key) {
+            Some(mut found) => {
+                found.log.set_config(config);
+                let (start, end) = (found.log.log_start_offset(), found.log.log_end_offset());
+                (found.log, found.dir, found.high_watermark.clamp(start, end))
+            }
+            None => {
+                let dir = self.emptiest_dir().ok_or("no log directory is usable")?;
+                let path = self.config.log_dirs[dir].path.join(format!("{topic}-{}", key.partition));
+                let state = OpenState { clean_shutdown: true, recovery_point: 0, log_start: 0 };
+                let (log, _) = Log::open(self.disk.clone(), path.clone(), config, state, now.wall_ms)
+                    .map_err(|error| error.to_string())?;
+                PartitionMetadata { topic_id: key.topic_id }
+                    .write(self.disk.as_ref(), &path)
+                    .map_err(|error| error.to_string())?;
+                (log, dir, 0)
+            }
+        };
+        self.partitions_in_dir[dir] += 1;
+        self.partitions.insert(
+            key,
+            Partition {
+                topic: topic.clone(),
+                log,
+                dir,
+                role: Role::Follower { leader: None, epoch: -1 },
+                known_high_watermark,
+                flushing: false,
+                unflushed: 0,
+                flush_messages,
+                lag_check_scheduled: false,
+            },
+        );
+        Ok(())
+    }
+
+    fn emptiest_dir(&self) -> Option<usize> {
+        (0..self.config.log_dirs.len()).min_by_key(|dir| (self.partitions_in_dir[*dir], *dir))
+    }
+
+    fn lead(&mut self, now: Now, key: LogKey, assignment: &Assignment, out: &mut Vec<Command>) {
+        let Some(topic) = self.partitions.get(&key).map(|partition| partition.topic.clone()) else { return };
+        let config = self.leader_config(&topic);
+        let node_id = self.config.node_id;
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if let Role::Leader(leader) = &mut partition.role
+            && leader.epoch() == assignment.leader_epoch
+        {
+            if leader.committed(assignment.partition_epoch, &assignment.replicas, &assignment.isr, now.mono_ms) {
+                self.woken.insert(key);
+            }
+            return;
+        }
+        let high_watermark = partition.high_watermark();
+        let end = partition.log.log_end_offset();
+        if let Err(error) = partition.log.assign_epoch(assignment.leader_epoch, end) {
+            tracing::error!(%topic, partition = key.partition, %error, "cannot lead");
+            return;
+        }
+        let was_leader = partition.leader().is_some();
+        partition.role = Role::Leader(Box::new(Leader::new(
+            node_id,
+            config,
+            assignment.leader_epoch,
+            assignment.partition_epoch,
+            &assignment.replicas,
+            &assignment.isr,
+            end,
+            high_watermark,
+            now.mono_ms,
+        )));
+        tracing::debug!(%topic, partition = key.partition, epoch = assignment.leader_epoch, end, "leading");
+        self.unfollow(key);
+        if was_leader {
+            self.end_waits(now, key, out);
+        }
+        self.woken.insert(key);
+        self.schedule_lag_check(now, key, self.config.replica_lag_time_max_ms);
+        if &*topic == OFFSETS_TOPIC {
+            self.coordinate(now, key, assignment.leader_epoch, out);
+        }
+    }
+
+    fn copy_from(&mut self, now: Now, key: LogKey, assignment: &Assignment, out: &mut Vec<Command>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        let leader = assignment.leader();
+        if let Role::Follower { leader: current, epoch } = &partition.role
+            && *current == leader
+            && *epoch == assignment.leader_epoch
+        {
+            return;
+        }
+        let was_leader = partition.leader().is_some();
+        partition.known_high_watermark = partition.high_watermark();
+        partition.role = Role::Follower { leader, epoch: assignment.leader_epoch };
+        let topic = partition.topic.clone();
+        self.unfollow(key);
+        if was_leader {
+            tracing::debug!(%topic, partition = key.partition, ?leader, "leading no more");
+            self.end_waits(now, key, out);
+            if &*topic == OFFSETS_TOPIC {
+                self.stop_coordinating(now, key.partition, out);
+            }
+        }
+        if let Some(leader) = leader {
+            self.follow_partition(key, leader);
+        }
+    }
+
+    /// The partition is another broker's now, or its topic is gone: the folder goes too.
+    fn stop_hosting(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {
+        self.unfollow(key);
+        let Some(partition) = self.partitions.remove(&key) else { return };
+        self.partitions_in_dir[partition.dir] -= 1;
+        self.checkpoints_due = true;
+        self.end_waits(now, key, out);
+        if &*partition.topic == OFFSETS_TOPIC {
+            self.stop_coordinating(now, key.partition, out);
+        }
+        let what = format!("{}-{}", partition.topic, key.partition);
+        tracing::info!(partition = %what, "removing the replica");
+        self.delete_log(partition.log, key, what, out);
+    }
+
+    pub(super) fn delete_log(&mut self, log: Log, key: LogKey, what: String, out: &mut Vec<Command>) {
+        match log.delete(&key.topic_id.simple().to_string()) {
+            Ok(job) => out.push(Command::Run(BlockingJob {
+                what: format!("removal of {what}"),
+                run: Box::new(move || job.run()),
+            })),
+            Err(error) => tracing::error!(partition = %what, %error, "cannot remove the replica"),
+        }
+    }
+
+    fn all_topic_configs_changed(&mut self) {
+        let names: BTreeSet<Arc<str>> = self.partitions.values().map(|partition| partition.topic.clone()).collect();
+        for name in names {
+            self.topic_config_changed(&name);
+        }
+    }
+
+    fn topic_config_changed(&mut self, name: &str) {
+        let Some(topic) = self.image.topic(name) else { return };
+        let id = topic.id;
+        let min = LogKey { topic_id: id, partition: i32::MIN };
+        let max = LogKey { topic_id: id, partition: i32::MAX };
+        let keys: Vec<LogKey> = self.partitions.range(min..=max).map(|(key, _)| *key).collect();
+        let leader_config = self.leader_config(name);
+        for key in keys {
+            let config = log_config(&self.effective(name), u64::from(key.partition.unsigned_abs()));
+            let flush_messages = flush_messages(&self.effective(name));
+            let Some(partition) = self.partitions.get_mut(&key) else { continue };
+            partition.log.set_config(config);
+            partition.flush_messages = flush_messages;
+            if partition.leader_mut().is_some_and(|leader| leader.set_config(leader_config)) {
+                self.woken.insert(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The broker's log directories: what was found in them, checkpoints, syncs and retention.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use odradek_core::time::Now;
+use odradek_log::dirs::{self, FolderKind};
+use odradek_log::meta::{CleanShutdown, PartitionMetadata};
+use odradek_log::{Disk, FlushDone, Log, LogConfig, OpenState, Recovered, checkpoint};
+
+use super::BrokerNode;
+use super::config::LogDir;
+use crate::event::{BlockingJob, Command, LogKey};
+
+/// A log that was in a directory when the broker started, opened and recovered.
+pub struct FoundLog {
+    /// Which partition, by its `partition.metadata`.
+    pub key: LogKey,
+    /// The topic's name in the folder's name.
+    pub topic: String,
+    /// Index of the log directory.
+    pub dir: usize,
+    /// The log.
+    pub log: Log,
+    /// As checkpointed.
+    pub high_watermark: i64,
+    /// What the recovery did.
+    pub recovered: Recovered,
+}
+
+/// A log that is to be opened; independent of all others, so that several threads may share the work.
+pub struct LogToOpen {
+    disk: Arc<dyn Disk>,
+    found: dirs::PartitionFolder,
+    dir: usize,
+    state: OpenState,
+    high_watermark: i64,
+}
+
+impl LogToOpen {
+    /// `topic-partition`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.found.topic, self.found.partition)
+    }
+
+    /// Opens and recovers the log; its settings come later, with the metadata.
+    ///
+    /// # Errors
+    /// A line for the log: the disk failed, or the folder has no readable `partition.metadata`.
+    pub fn open(self, wall_ms: i64) -> Result<FoundLog, String> {
+        let metadata = PartitionMetadata::read(self.disk.as_ref(), &self.found.path)
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("{} has no partition.metadata", self.found.path.display()))?;
+        let (log, recovered) =
+            Log::open(self.disk.clone(), self.found.path.clone(), LogConfig::default(), self.state, wall_ms)
+                .map_err(|error| error.to_string())?;
+        Ok(FoundLog {
+            key: LogKey { topic_id: metadata.topic_id, partition: self.found.partition },
+            topic: self.found.topic,
+            dir: self.dir,
+            log,
+            high_watermark: self.high_watermark,
+            recovered,
+        })
+    }
+}
+
+/// What a log directory says about the last stop.
+pub struct ScannedDir {
+    /// The logs in it.
+    pub logs: Vec<LogToOpen>,
+    /// The broker epoch of a clean stop; `None` after any other.
+    pub clean_epoch: Option<i64>,
+}
+
+/// Looks through one log directory: half-deleted folders go, the clean-stop marker is read and removed, and what has to
+/// be opened is listed.
+///
+/// # Errors
+/// A line for the log when the disk failed.
+pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<ScannedDir, String> {
+    let text = |error: odradek_log::LogError| error.to_string();
+    let clean = CleanShutdown::read(disk.as_ref(), &dir.path).map_err(text)?;
+    CleanShutdown::remove(disk.as_ref(), &dir.path).map_err(text)?;
+    // A damaged checkpoint costs time, not records: recovery then starts from the beginning.
+    let offsets = |name: &str| {
+        let (offsets, damage) = checkpoint::read_or_empty(disk.as_ref(), &dir.path.join(name)).map_err(text)?;
+        if let Some(damage) = damage {
+            tracing::warn!(%damage, "checkpoint");
+        }
+        Ok::<_, String>(offsets)
+    };
+    let recovery = offsets(checkpoint::RECOVERY_POINTS)?;
+    let starts = offsets(checkpoint::LOG_STARTS)?;
+    let marks = offsets(checkpoint::HIGH_WATERMARKS)?;
+    let mut logs = Vec::new();
+    for found in dirs::LogDir::scan(disk.as_ref(), &dir.path).map_err(text)?.partitions {
+        match found.kind {
+            FolderKind::Live => {}
+            FolderKind::Delete => {
+                disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
+                continue;
+            }
+            FolderKind::Stray | FolderKind::Future => {
+                tracing::warn!(folder = %found.path.display(), "left alone: it is no replica of this broker");
+                continue;
+            }
+        }
+        let at = |map: &checkpoint::Offsets| map.get(&(found.topic.clone(), found.partition)).copied().unwrap_or(0);
+        let state =
+            OpenState { clean_shutdown: clean.is_some(), recovery_point: at(&recovery), log_start: at(&starts) };
+        let high_watermark = at(&marks);
+        logs.push(LogToOpen { disk: disk.clone(), found, dir: index, state, high_watermark });
+    }
+    Ok(ScannedDir { logs, clean_epoch: clean.map(|marker| marker.broker_epoch) })
+}
+
+impl BrokerNode {
+    /// Everything that was committed has been seen: logs that belong to no topic any more go.
+    pub(super) fn discard_strays(&mut self, _now: Now, out: &mut Vec<Command>) {
+        for (key, found) in std::mem::take(&mut self.found) {
+            let what = format!("{}-{}", found.topic, key.partition);
+            tracing::warn!(partition = %what, topic_id = %key.topic_id, "no topic has this replica; removing it");
+            self.delete_log(found.log, key, what, out);
+        }
+    }
+
+    /// `flush.messages` reached, or a segment was closed.
+    pub(super) fn flush_if_due(&mut self, key: LogKey, out: &mut Vec<Command>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.flushing || partition.unflushed < partition.flush_messages {
+            return;
+        }
+        self.flush(key, out);
+    }
+
+    fn flush(&mut self, key: LogKey, out: &mut Vec<Command>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.flushing {
+            return;
+        }
+        if let Some(job) = partition.log.flush_job() {
+            partition.flushing = true;
+            partition.unflushed = 0;
+            out.push(Command::Flush { log: key, job });
+        }
+    }
+
+    pub(super) fn flushed(&mut self, key: LogKey, result: std::io::Result<FlushDone>) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        partition.flushing = false;
+        match result {
+            Ok(done) => {
+                partition.log.flushed(done);
+                self.checkpoints_due = true;
+            }
+            Err(error) => {
+                tracing::error!(topic = %partition.topic, partition = key.partition, %error, "sync failed");
+                partition.log.fail(format!("sync failed: {error}"));
+            }
+        }
+    }
+
+    /// Segments that are too old or too many.
+    pub(super) fn apply_retention(&mut self, now: Now, out: &mut Vec<Command>) {
+        for (key, partition) in &mut self.partitions {
+            let high_watermark = partition.high_watermark();
+            match partition.log.apply_retention(now.wall_ms, high_watermark) {
+                Ok(Some(job)) => {
+                    self.checkpoints_due = true;
+                    out.push(Command::Run(BlockingJob {
+                        what: format!("retention of {}-{}", partition.topic, key.partition),
+                        run: Box::new(move || job.run()),
+                    }));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(topic = %partition.topic, partition = key.partition, %error, "retention");
+                }
+            }
+        }
+    }
+
+    fn offsets_of(&self, dir: usize, of: impl Fn(&super::partition::Partition) -> i64) -> checkpoint::Offsets {
+        self.partitions
+            .iter()
+            .filter(|(_, partition)| partition.dir == dir)
+            .map(|(key, partition)| ((partition.topic.to_string(), key.partition), of(partition)))
+            .collect()
+    }
+
+    fn write_checkpoint(&self, dir: usize, name: &str, offsets: &checkpoint::Offsets) {
+        let path = self.config.log_dirs[dir].path.join(name);
+        let entries = offsets.iter().map(|((topic, partition), offset)| (topic.as_str(), *partition, *offset));
+        if let Err(error) = checkpoint::write(self.disk.as_ref(), &path, entries) {
+            tracing::error!(%error, "checkpoint");
+        }
+    }
+
+    /// Up to where each log is on the device.
+    pub(super) fn write_recovery_points(&self, dir: usize) {
+        let mut offsets = self.offsets_of(dir, |partition| partition.log.recovery_point());
+        for (key, found) in self.found.iter().filter(|(_, found)| found.dir == dir) {
+            offsets.insert((found.topic.clone(), key.partition), found.log.recovery_point());
+        }
+        self.write_checkpoint(dir, checkpoint::RECOVERY_POINTS, &offsets);
+    }
+
+    pub(super) fn write_all_checkpoints(&mut self) {
+        self.checkpoints_due = false;
+        for dir in 0..self.config.log_dirs.len() {
+            self.write_recovery_points(dir);
+            let starts: BTreeMap<_, _> = self.offsets_of(dir, |partition| partition.log.log_start_offset());
+            self.write_checkpoint(dir, checkpoint::LOG_STARTS, &starts);
+        }
+        self.write_high_watermarks();
+    }
+
+    pub(super) fn write_high_watermarks(&mut self) {
+        self.high_watermarks_due = false;
+        for dir in 0..self.config.log_dirs.len() {
+            let marks = self.offsets_of(dir, super::partition::Partition::high_watermark);
+            self.write_checkpoint(dir, checkpoint::HIGH_WATERMARKS, &marks);
+        }
+    }
+
+    /// The last thing that a broker does: syncs all logs, writes the checkpoints and the marker of a clean stop, so
+    /// that the next start recovers nothing.
+    ///
+    /// # Errors
+    /// A line for each log that could not be synced; the marker is left out then.
+    pub fn close(&mut self) -> Result<(), Vec<String>> {
+        let mut errors = Vec::new();
+        for (key, partition) in &mut self.partitions {
+            if let Err(error) = partition.log.close() {
+                errors.push(format!("{}-{}: {error}", partition.topic, key.partition));
+            }
+        }
+        for found in self.found.values_mut() {
+            if let Err(error) = found.log.close() {
+                errors.push(format!("{}-{}: {error}", found.topic, found.key.partition));
+            }
+        }
+        self.write_all_checkpoints();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let broker_epoch = self.lifecycle.broker_epoch().unwrap_or(-1);
+        for dir in &self.config.log_dirs {
+            if let Err(error) = (CleanShutdown { broker_epoch }).write(self.disk.as_ref(), &dir.path) {
+                errors.push(error.to_string());
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}

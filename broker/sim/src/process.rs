@@ -1,0 +1,185 @@
+//! One process of the cluster: a broker, a controller, or both, over its own disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use odradek_core::group::GroupConfig;
+use odradek_core::time::Now;
+use odradek_log::{Disk, MemDisk};
+use odradek_node::broker::{AdvertisedListener, BrokerConfig, BrokerNode, LogDir, Start, scan_dir};
+use odradek_node::controller::{ControllerEvent, ControllerNode, ControllerNodeConfig};
+use odradek_node::event::Event;
+use uuid::Uuid;
+
+use crate::network::Place;
+use crate::plan::Plan;
+
+/// The one listener of all simulated brokers.
+pub const LISTENER: &str = "PLAINTEXT";
+/// The id of every simulated cluster.
+pub const CLUSTER_ID: &str = "c2ltdWxhdGVkY2x1c3Rlcg";
+
+/// Whether a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It runs.
+    Up,
+    /// SIGSTOP: it does nothing, and what arrives waits.
+    Paused,
+    /// It does not run.
+    Down,
+}
+
+/// What waits for a paused process.
+pub enum Arrived {
+    /// For its broker.
+    Broker(Event),
+    /// For its controller.
+    Controller(ControllerEvent),
+}
+
+/// A process.
+pub struct Process {
+    /// Its `node.id`, and its place in the network.
+    pub place: Place,
+    /// Grows with each start.
+    pub generation: u64,
+    /// Whether it runs.
+    pub state: State,
+    /// Its broker, while it runs one.
+    pub broker: Option<BrokerNode>,
+    /// Its controller, while it runs one.
+    pub controller: Option<ControllerNode>,
+    /// Survives.
+    pub disk: Arc<MemDisk>,
+    /// While paused.
+    pub backlog: VecDeque<Arrived>,
+    /// When it is woken next.
+    pub wake_us: Option<u64>,
+    has_broker: bool,
+    has_controller: bool,
+}
+
+impl Process {
+    /// A process that was never started.
+    #[must_use]
+    pub fn new(place: Place, has_broker: bool, has_controller: bool) -> Process {
+        Process {
+            place,
+            generation: 0,
+            state: State::Down,
+            broker: None,
+            controller: None,
+            disk: Arc::new(MemDisk::new()),
+            backlog: VecDeque::new(),
+            wake_us: None,
+            has_broker,
+            has_controller,
+        }
+    }
+
+    /// Whether it has a controller when it runs.
+    #[must_use]
+    pub fn is_controller(&self) -> bool {
+        self.has_controller
+    }
+
+    /// Whether it has a broker when it runs.
+    #[must_use]
+    pub fn is_broker(&self) -> bool {
+        self.has_broker
+    }
+
+    /// Starts it, as a process starts over what is on its disk.
+    ///
+    /// # Errors
+    /// Why it could not start: a finding, since nothing here damages a disk.
+    pub fn start(&mut self, plan: &Plan, now: Now) -> Result<(), String> {
+        self.generation += 1;
+        self.state = State::Up;
+        self.backlog.clear();
+        let seed = plan.seed ^ (u64::from(self.place.unsigned_abs()) << 32) ^ self.generation;
+        let disk: Arc<dyn Disk> = self.disk.clone();
+        if self.has_controller {
+            let voters = plan.controller_ids().into_iter().map(|id| u64::from(id.unsigned_abs()));
+            let mut config =
+                ControllerNodeConfig::new(u64::from(self.place.unsigned_abs()), voters, PathBuf::from("/metadata"));
+            config.cluster_id = Some(CLUSTER_ID.to_owned());
+            config.snapshot_every_records = 40;
+            let controller = ControllerNode::open(config, disk.clone(), now, seed)
+                .map_err(|error| format!("controller {}: {error}", self.place))?;
+            self.controller = Some(controller);
+        }
+        if self.has_broker {
+            let config = broker_config(self.place, plan);
+            let dir = config.log_dirs[0].clone();
+            disk.create_dir_all(&dir.path).map_err(|error| error.to_string())?;
+            let scanned = scan_dir(&disk, 0, &dir)?;
+            let mut found = Vec::new();
+            for log in scanned.logs {
+                found.push(log.open(now.wall_ms)?);
+            }
+            let start = Start {
+                incarnation: Uuid::from_u128((u128::from(seed) << 64) | u128::from(self.generation)),
+                previous_broker_epoch: scanned.clean_epoch.unwrap_or(-1),
+                seed,
+            };
+            self.broker = Some(BrokerNode::new(config, disk, found, start, now));
+        }
+        Ok(())
+    }
+
+    /// kill -9: what was written stays in the page cache.
+    pub fn kill(&mut self) {
+        self.state = State::Down;
+        self.broker = None;
+        self.controller = None;
+        self.backlog.clear();
+        self.wake_us = None;
+    }
+}
+
+fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
+    BrokerConfig {
+        node_id: id,
+        cluster_id: Some(CLUSTER_ID.to_owned()),
+        rack: Some(format!("rack-{}", id % 3)),
+        listeners: vec![AdvertisedListener {
+            name: LISTENER.to_owned(),
+            host: format!("broker-{id}"),
+            port: 9092,
+            security_protocol: "PLAINTEXT".to_owned(),
+        }],
+        inter_broker_listener: LISTENER.to_owned(),
+        controllers: plan.controller_ids(),
+        log_dirs: vec![LogDir {
+            path: PathBuf::from("/data"),
+            id: Uuid::from_u128(0x5150_0000_0000_0000_0000_0000_0000_0000 | u128::from(id.unsigned_abs())),
+        }],
+        heartbeat_interval_ms: 2_000,
+        registration_timeout_ms: 60_000,
+        controlled_shutdown_max_ms: 5_000,
+        replica_lag_time_max_ms: 5_000,
+        replica_fetch_max_bytes: 1 << 20,
+        replica_fetch_response_max_bytes: 10 << 20,
+        replica_fetch_wait_max_ms: 500,
+        replica_fetch_min_bytes: 1,
+        replica_fetch_backoff_ms: 200,
+        replica_socket_timeout_ms: 3_000,
+        fetch_max_bytes: 50 << 20,
+        auto_create_topics: false,
+        num_partitions: 1,
+        default_replication_factor: plan.replication_factor,
+        offsets_topic_partitions: 3,
+        offsets_topic_replication_factor: plan.replication_factor,
+        offsets_topic_segment_bytes: 100 << 20,
+        server_properties: BTreeMap::new(),
+        retention_check_ms: 300_000,
+        recovery_checkpoint_ms: 5_000,
+        high_watermark_checkpoint_ms: 2_000,
+        file_delete_delay_ms: 60_000,
+        group: GroupConfig { offsets_topic_partitions: 3, ..GroupConfig::default() },
+        described: Vec::new(),
+    }
+}

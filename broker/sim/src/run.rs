@@ -1,0 +1,182 @@
+//! One run of one seed.
+
+use std::panic::AssertUnwindSafe;
+
+use crate::client::{Client, Common, Consumer, Ledger, Producer, Setup};
+use crate::counts::Counts;
+use crate::faults::Faults;
+use crate::invariants::{
+    OneLeader, acknowledged, led_values, logs_agree, metadata_agrees, no_duplicates, recovers, stable_reads,
+};
+use crate::network::{FIRST_CLIENT, Place};
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::world::{Happened, World};
+
+/// Steps between two looks at the leaders.
+const LOOK_EVERY: u64 = 50;
+/// How long the load and its faults may take, virtual.
+const LOAD_MAX_US: u64 = 600 * 1_000_000;
+/// How long the cluster has to come back once the faults stop, virtual.
+const RECOVERY_MAX_US: u64 = 120 * 1_000_000;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its plan.
+    pub plan: Plan,
+    /// The hash over all that happened.
+    pub hash: u64,
+    /// What happened how often.
+    pub counts: Counts,
+    /// Broken invariants; empty when the run is good.
+    pub broken: Vec<String>,
+    /// Virtual seconds that it took.
+    pub virtual_seconds: u64,
+    /// Operations of clients that were acknowledged or consumed.
+    pub operations: u64,
+}
+
+/// Runs a seed. A panic anywhere inside is a finding too.
+#[must_use]
+pub fn run(seed: u64) -> Outcome {
+    let plan = Plan::of(seed);
+    let caught = std::panic::catch_unwind(AssertUnwindSafe(|| Run::new(plan.clone()).go()));
+    caught.unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Outcome {
+            plan,
+            hash: 0,
+            counts: Counts::default(),
+            broken: vec![format!("panic: {reason}")],
+            virtual_seconds: 0,
+            operations: 0,
+        }
+    })
+}
+
+struct Run {
+    world: World,
+    ledger: Ledger,
+    clients: Vec<Box<dyn Client>>,
+    faults: Faults,
+    one_leader: OneLeader,
+    steps: u64,
+    broken: Vec<String>,
+}
+
+impl Run {
+    fn new(plan: Plan) -> Run {
+        let mut rng = Rng::new(plan.seed ^ 0x5eed);
+        let mut place = FIRST_CLIENT;
+        let mut common = |rng: &mut Rng| {
+            place += 1;
+            Common::new(place - 1, rng.fork())
+        };
+        let mut clients: Vec<Box<dyn Client>> = vec![Box::new(Setup::new(common(&mut rng)))];
+        for _ in 0..plan.producers {
+            clients.push(Box::new(Producer::new(common(&mut rng), plan.records)));
+        }
+        for partition in 0..plan.partitions {
+            clients.push(Box::new(Consumer::new(common(&mut rng), partition)));
+        }
+        let faults = Faults::new(rng.fork(), plan.faults);
+        Run {
+            world: World::new(plan),
+            ledger: Ledger::default(),
+            clients,
+            faults,
+            one_leader: OneLeader::default(),
+            steps: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    fn go(mut self) -> Outcome {
+        for place in self.world.processes.keys().copied().collect::<Vec<_>>() {
+            self.world.start(place);
+        }
+        for index in 0..self.clients.len() {
+            self.world.schedule_client(self.world.now_us + 1_000, FIRST_CLIENT + index as Place);
+        }
+        self.faults.begin(&mut self.world);
+        self.until(LOAD_MAX_US, |run| run.faults.is_over() && run.clients.iter().all(|client| client.is_done()));
+        self.broken.extend(logs_agree(&self.world));
+        self.faults.end_all(&mut self.world);
+        self.until(RECOVERY_MAX_US, |run| recovers(&run.world, &run.clients).is_empty());
+        self.broken.extend(recovers(&self.world, &self.clients));
+        self.finish()
+    }
+
+    /// Steps until something holds (looked at now and then) or the time is over.
+    fn until(&mut self, for_us: u64, done: impl Fn(&Run) -> bool) {
+        let until_us = self.world.now_us + for_us;
+        while self.broken.is_empty() && self.world.findings.is_empty() && self.ledger.findings.is_empty() {
+            match self.world.step(until_us) {
+                Happened::Nothing => return,
+                Happened::Inside => {}
+                Happened::Fault(which) => self.faults.happen(which, &mut self.world),
+                Happened::ClientWake { client } => {
+                    if let Some(client) = self.clients.get_mut((client - FIRST_CLIENT) as usize) {
+                        client.wake(&mut self.world, &mut self.ledger);
+                    }
+                }
+                Happened::ClientAnswer { client, call, answer } => {
+                    if let Some(client) = self.clients.get_mut((client - FIRST_CLIENT) as usize) {
+                        client.answer(call, answer, &mut self.world, &mut self.ledger);
+                    }
+                }
+            }
+            self.steps += 1;
+            if self.steps.is_multiple_of(LOOK_EVERY) {
+                let broken = self.one_leader.look(&mut self.world);
+                self.broken.extend(broken);
+                if done(self) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.broken.append(&mut self.world.findings);
+        self.broken.append(&mut self.ledger.findings);
+        self.broken.extend(metadata_agrees(&self.world));
+        self.broken.extend(logs_agree(&self.world));
+        match led_values(&self.world) {
+            Ok(led) => {
+                self.broken.extend(acknowledged(&self.ledger, &led));
+                self.broken.extend(no_duplicates(&led));
+                self.broken.extend(stable_reads(&self.ledger, &led));
+            }
+            Err(reason) => self.broken.push(format!("a leader's log: {reason}")),
+        }
+        let mut trace = self.world.trace.clone();
+        for process in self.world.processes.values() {
+            for (path, bytes) in process.disk.files() {
+                trace.bytes(path.to_string_lossy().as_bytes());
+                trace.bytes(&bytes);
+            }
+        }
+        let mut counts = std::mem::take(&mut self.world.counts);
+        for process in self.world.processes.values() {
+            if let Some(broker) = &process.broker {
+                let seen = broker.rare();
+                counts.add_many("log cut by a follower", seen.truncations);
+                counts.add_many("duplicate answered as success", seen.duplicates);
+            }
+        }
+        Outcome {
+            hash: trace.hash(),
+            operations: counts.get("produce acknowledged") + counts.get("records consumed"),
+            counts,
+            broken: self.broken,
+            virtual_seconds: self.world.now_us / 1_000_000,
+            plan: self.world.plan,
+        }
+    }
+}

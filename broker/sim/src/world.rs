@@ -1,0 +1,548 @@
+//! Virtual time, and everything that happens in it, in order.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use odradek_core::metadata::rpc::ControllerResponse;
+use odradek_core::time::Now;
+use odradek_node::controller::{ControllerCommand, ControllerEvent};
+use odradek_node::event::{
+    CallError, Command, Event, ListenerRole, Peer, PeerRequest, PeerResponse, Request, RequestContext, Response,
+};
+use odradek_wire::fetch::Chunk;
+use odradek_wire::messages::{FetchResponse, RequestKind, ResponseKind};
+use odradek_wire::protocol::Decodable;
+
+use crate::counts::Counts;
+use crate::network::{Caller, FIRST_CLIENT, Network, Place};
+use crate::plan::Plan;
+use crate::process::{Arrived, LISTENER, Process, State};
+use crate::rng::Rng;
+use crate::trace::Trace;
+
+/// Followers fetch in this version.
+const REPLICA_FETCH_VERSION: i16 = 17;
+/// Where wall clocks start, so that timestamps look like some.
+const WALL_START_MS: i64 = 1_790_000_000_000;
+
+/// What a client gets.
+#[derive(Debug)]
+pub enum ClientAnswer {
+    /// Decoded.
+    Kafka(Box<ResponseKind>),
+    /// The broker closed the connection, or never answered.
+    Lost,
+}
+
+/// What is to happen.
+enum Item {
+    /// Something arrives at that life of a process.
+    Arrive { place: Place, generation: u64, what: Arrived },
+    /// A process has something due.
+    Wake { place: Place, generation: u64 },
+    /// A call ends at a process.
+    Answer { caller: Caller, result: Box<Result<PeerResponse, CallError>> },
+    /// A call of a client ends.
+    ClientAnswer { caller: Caller, answer: ClientAnswer },
+    /// A client has something to do.
+    ClientWake { client: Place },
+    /// A fault begins or ends.
+    Fault(u64),
+}
+
+/// What [`World::step`] hands to the one who runs the world.
+pub enum Happened {
+    /// To be taken up by a client.
+    ClientAnswer {
+        /// Which client.
+        client: Place,
+        /// Its name for the call.
+        call: u64,
+        /// The answer.
+        answer: ClientAnswer,
+    },
+    /// A client asked to be woken.
+    ClientWake {
+        /// Which client.
+        client: Place,
+    },
+    /// A fault's time has come.
+    Fault(u64),
+    /// Something inside the cluster.
+    Inside,
+    /// Nothing is left to happen.
+    Nothing,
+}
+
+/// A cluster in virtual time.
+pub struct World {
+    /// The plan that it was made from.
+    pub plan: Plan,
+    /// Virtual microseconds since the start.
+    pub now_us: u64,
+    queue: BTreeMap<(u64, u64), Item>,
+    sequence: u64,
+    /// The processes, by place.
+    pub processes: BTreeMap<Place, Process>,
+    /// Calls and links.
+    pub network: Network,
+    /// Chance for the network.
+    rng: Rng,
+    /// While true, connections break and messages get lost by chance.
+    pub lossy: bool,
+    /// All that happened.
+    pub trace: Trace,
+    /// How often what happened.
+    pub counts: Counts,
+    /// Found by the processes themselves: each is a failure of the run.
+    pub findings: Vec<String>,
+}
+
+impl World {
+    /// The processes of a plan, not started.
+    #[must_use]
+    pub fn new(plan: Plan) -> World {
+        let mut processes = BTreeMap::new();
+        for id in plan.broker_ids() {
+            processes.insert(id, Process::new(id, true, plan.controller_ids().contains(&id)));
+        }
+        for id in plan.controller_ids() {
+            processes.entry(id).or_insert_with(|| Process::new(id, false, true));
+        }
+        World {
+            now_us: 1_000_000,
+            queue: BTreeMap::new(),
+            sequence: 0,
+            processes,
+            network: Network::default(),
+            rng: Rng::new(plan.seed).fork(),
+            lossy: true,
+            trace: Trace::default(),
+            counts: Counts::default(),
+            findings: Vec::new(),
+            plan,
+        }
+    }
+
+    /// Both clocks of every process.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let ms = self.now_us / 1_000;
+        Now::new(ms, WALL_START_MS + i64::try_from(ms).unwrap_or(0))
+    }
+
+    fn schedule(&mut self, at_us: u64, item: Item) {
+        self.sequence += 1;
+        self.queue.insert((at_us.max(self.now_us), self.sequence), item);
+    }
+
+    fn delay(&mut self) -> u64 {
+        let (low, high) = self.plan.delay_us;
+        self.rng.range(low, high)
+    }
+
+    /// Starts a process that is down.
+    pub fn start(&mut self, place: Place) {
+        let now = self.now();
+        let plan = self.plan.clone();
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Down) else {
+            return;
+        };
+        if let Err(reason) = process.start(&plan, now) {
+            self.findings.push(format!("process {place} does not start: {reason}"));
+            return;
+        }
+        let generation = process.generation;
+        self.trace.numbers(&[1, self.now_us, place as u64, generation]);
+        self.schedule(self.now_us, Item::Wake { place, generation });
+    }
+
+    /// kill -9. Whoever waited for it learns at once, unless the link is cut.
+    pub fn kill(&mut self, place: Place) {
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.state != State::Down) else {
+            return;
+        };
+        let generation = process.generation;
+        process.kill();
+        self.trace.numbers(&[2, self.now_us, place as u64]);
+        self.gone(place, generation);
+    }
+
+    fn gone(&mut self, place: Place, generation: u64) {
+        for caller in self.network.lost_at(place) {
+            if self.network.reaches(place, caller.place) {
+                let delay = self.delay();
+                self.end_call(self.now_us + delay, caller, Err(CallError::Disconnected("the peer is gone".to_owned())));
+            }
+        }
+        for (to, to_generation, connection) in self.network.connections_from((place, generation)) {
+            if self.network.reaches(place, to) {
+                let delay = self.delay();
+                let what = Arrived::Controller(ControllerEvent::ConnectionClosed { connection });
+                self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: to_generation, what });
+            }
+        }
+    }
+
+    /// SIGTERM to a broker.
+    pub fn stop_in_order(&mut self, place: Place) {
+        let Some(process) = self.processes.get(&place).filter(|process| process.state == State::Up) else { return };
+        let generation = process.generation;
+        self.schedule(self.now_us, Item::Arrive { place, generation, what: Arrived::Broker(Event::Shutdown) });
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self, place: Place) {
+        if let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Up) {
+            process.state = State::Paused;
+        }
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, place: Place) {
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Paused) else {
+            return;
+        };
+        process.state = State::Up;
+        let generation = process.generation;
+        for what in std::mem::take(&mut process.backlog) {
+            self.schedule(self.now_us, Item::Arrive { place, generation, what });
+        }
+        self.schedule(self.now_us, Item::Wake { place, generation });
+    }
+
+    /// Wakes the runner for a fault.
+    pub fn schedule_fault(&mut self, at_us: u64, fault: u64) {
+        self.schedule(at_us, Item::Fault(fault));
+    }
+
+    /// Wakes the runner for a client.
+    pub fn schedule_client(&mut self, at_us: u64, client: Place) {
+        self.schedule(at_us, Item::ClientWake { client });
+    }
+
+    /// A client asks a broker; exactly one [`Happened::ClientAnswer`] follows.
+    pub fn client_call(
+        &mut self,
+        client: Place,
+        call: u64,
+        to: Place,
+        api: (i16, i16),
+        body: Request,
+        timeout_ms: u64,
+    ) {
+        let caller = Caller { place: client, generation: 0, call };
+        self.send(caller, to, timeout_ms, |connection, request| {
+            Arrived::Broker(Event::Request { context: context(request, connection, api, "client"), body })
+        });
+    }
+
+    fn send(&mut self, caller: Caller, to: Place, timeout_ms: u64, arrive: impl FnOnce(u64, u64) -> Arrived) {
+        let deadline = self.now_us + timeout_ms * 1_000;
+        let up = self.processes.get(&to).filter(|process| process.state != State::Down);
+        let generation = up.map(|process| process.generation);
+        let delay = self.delay();
+        self.network.call_lost(caller);
+        self.end_call(deadline, caller, Err(CallError::TimedOut));
+        if !self.network.reaches(caller.place, to) {
+            return;
+        }
+        let Some(generation) = generation else {
+            if self.network.reaches(to, caller.place) {
+                self.end_call(self.now_us + delay, caller, Err(CallError::Disconnected("refused".to_owned())));
+            }
+            return;
+        };
+        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
+            self.counts.add("connection broken before the request");
+            self.end_call(self.now_us + delay, caller, Err(CallError::Disconnected("broken".to_owned())));
+            return;
+        }
+        let request = self.network.call(caller, to);
+        let connection = self.network.connection((caller.place, caller.generation), (to, generation));
+        let what = arrive(connection, request);
+        self.schedule(self.now_us + delay, Item::Arrive { place: to, generation, what });
+    }
+
+    fn end_call(&mut self, at_us: u64, caller: Caller, result: Result<PeerResponse, CallError>) {
+        if caller.place >= FIRST_CLIENT {
+            self.schedule(at_us, Item::ClientAnswer { caller, answer: ClientAnswer::Lost });
+        } else {
+            self.schedule(at_us, Item::Answer { caller, result: Box::new(result) });
+        }
+    }
+
+    /// Lets the next thing happen, unless it lies after `until_us`.
+    pub fn step(&mut self, until_us: u64) -> Happened {
+        match self.queue.first_key_value() {
+            Some(((at, _), _)) if *at <= until_us => {}
+            _ => {
+                self.now_us = self.now_us.max(until_us);
+                return Happened::Nothing;
+            }
+        }
+        let Some(((at, _), item)) = self.queue.pop_first() else { return Happened::Nothing };
+        self.now_us = at;
+        match item {
+            Item::Arrive { place, generation, what } => self.arrive(place, generation, what),
+            Item::Wake { place, generation } => {
+                if let Some(process) = self.processes.get_mut(&place)
+                    && process.generation == generation
+                    && process.state == State::Up
+                    && process.wake_us.is_none_or(|wake| wake <= at)
+                {
+                    process.wake_us = None;
+                    self.turn(place, None);
+                }
+            }
+            Item::Answer { caller, result } => {
+                if self.network.close(caller) {
+                    let what = Arrived::Broker(Event::Answer { call: caller.call, result: *result });
+                    self.arrive(caller.place, caller.generation, what);
+                }
+            }
+            Item::ClientAnswer { caller, answer } => {
+                if self.network.close(caller) {
+                    self.trace.numbers(&[3, at, caller.place as u64, caller.call]);
+                    return Happened::ClientAnswer { client: caller.place, call: caller.call, answer };
+                }
+            }
+            Item::ClientWake { client } => return Happened::ClientWake { client },
+            Item::Fault(fault) => return Happened::Fault(fault),
+        }
+        Happened::Inside
+    }
+
+    fn arrive(&mut self, place: Place, generation: u64, what: Arrived) {
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.generation == generation) else {
+            return;
+        };
+        match process.state {
+            State::Up => self.turn(place, Some(what)),
+            State::Paused => process.backlog.push_back(what),
+            State::Down => {}
+        }
+    }
+
+    /// One turn of the loops of a process.
+    fn turn(&mut self, place: Place, what: Option<Arrived>) {
+        let now = self.now();
+        let Some(process) = self.processes.get_mut(&place) else { return };
+        let generation = process.generation;
+        let (broker_event, controller_event) = match what {
+            Some(Arrived::Broker(event)) => (Some(event), None),
+            Some(Arrived::Controller(event)) => (None, Some(event)),
+            None => (None, None),
+        };
+        let mut commands = Vec::new();
+        let mut controller_commands = Vec::new();
+        if let Some(controller) = &mut process.controller {
+            match controller_event {
+                Some(event) => controller.handle(now, event, &mut controller_commands),
+                None if broker_event.is_none() => {
+                    controller.handle(now, ControllerEvent::Timer, &mut controller_commands);
+                }
+                None => {}
+            }
+        }
+        if let Some(broker) = &mut process.broker {
+            broker.turn(now, broker_event, &mut commands);
+        }
+        let mut wake: Option<u64> = None;
+        let mut sooner = |deadline_ms: u64| wake = Some(wake.map_or(deadline_ms, |at| at.min(deadline_ms)));
+        if let Some(broker) = &process.broker {
+            sooner(broker.next_deadline());
+        }
+        if let Some(deadline) = process.controller.as_ref().and_then(|controller| controller.next_deadline()) {
+            sooner(deadline);
+        }
+        if let Some(deadline_ms) = wake {
+            let at = (deadline_ms * 1_000).max(self.now_us + 1);
+            if process.wake_us.is_none_or(|wake| at < wake) {
+                process.wake_us = Some(at);
+                self.schedule(at, Item::Wake { place, generation });
+            }
+        }
+        self.trace.numbers(&[4, self.now_us, place as u64, commands.len() as u64, controller_commands.len() as u64]);
+        for command in controller_commands {
+            self.controller_command(place, generation, command);
+        }
+        for command in commands {
+            self.broker_command(place, generation, command);
+        }
+    }
+
+    fn broker_command(&mut self, place: Place, generation: u64, command: Command) {
+        match command {
+            Command::Reply { request, response } => self.reply(place, request, response),
+            Command::Call { call, to, body, timeout_ms } => {
+                let caller = Caller { place, generation, call };
+                match (to, body) {
+                    (Peer::Controller { id }, PeerRequest::Controller(body)) => {
+                        self.send(caller, id, timeout_ms, |connection, request| {
+                            Arrived::Controller(ControllerEvent::Request { request, connection, body: *body })
+                        });
+                    }
+                    (Peer::Broker { id, .. }, PeerRequest::Fetch(body)) => {
+                        self.send(caller, id, timeout_ms, |connection, request| {
+                            let api = (1, REPLICA_FETCH_VERSION);
+                            let body = Request::Kafka(Box::new(RequestKind::Fetch(*body)));
+                            Arrived::Broker(Event::Request {
+                                context: context(request, connection, api, "replica"),
+                                body,
+                            })
+                        });
+                    }
+                    (to, body) => self.findings.push(format!("process {place} asks {to:?} for {body:?}")),
+                }
+            }
+            Command::Flush { log, job } => {
+                let what = Arrived::Broker(Event::Flushed { log, result: job.run() });
+                let delay = self.rng.range(100, 5_000);
+                self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
+            }
+            Command::Run(job) => {
+                let what = job.what.clone();
+                if let Err(error) = (job.run)() {
+                    self.findings.push(format!("process {place}: {what}: {error}"));
+                }
+            }
+            Command::State(_) => {}
+            Command::Stopped => {
+                if let Some(process) = self.processes.get_mut(&place) {
+                    let closed = process.broker.as_mut().map_or(Ok(()), |broker| broker.close());
+                    process.kill();
+                    if let Err(errors) = closed {
+                        self.findings.push(format!("process {place} could not close: {errors:?}"));
+                    }
+                    self.counts.add("broker stopped in order");
+                    self.gone(place, generation);
+                }
+            }
+            Command::Fatal { reason, .. } => {
+                // A second life that could not register within its time is started again later, as Kubernetes would.
+                self.trace.numbers(&[5, self.now_us, place as u64]);
+                if !reason.contains("could not register") {
+                    self.findings.push(format!("process {place} gave up: {reason}"));
+                }
+                self.kill(place);
+            }
+        }
+    }
+
+    fn reply(&mut self, place: Place, request: u64, response: Response) {
+        let Some(caller) = self.network.answered(request) else { return };
+        let delay = self.delay();
+        if !self.network.reaches(place, caller.place) {
+            return;
+        }
+        let at = self.now_us + delay;
+        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
+            self.counts.add("connection broken after the request");
+            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+        }
+        let kind = match response {
+            Response::Kafka(kind) => *kind,
+            Response::Fetch(response) => match decoded(*response) {
+                Ok(response) => ResponseKind::Fetch(response),
+                Err(reason) => return self.findings.push(format!("process {place}: a fetch answer: {reason}")),
+            },
+            Response::Nothing | Response::Close => {
+                return self.end_call(at, caller, Err(CallError::Disconnected("closed".to_owned())));
+            }
+        };
+        if caller.place >= FIRST_CLIENT {
+            let answer = ClientAnswer::Kafka(Box::new(kind));
+            return self.schedule(at, Item::ClientAnswer { caller, answer });
+        }
+        let result = match kind {
+            ResponseKind::Fetch(response) => Ok(PeerResponse::Fetch(Box::new(response))),
+            _ => Err(CallError::Malformed("not a fetch".to_owned())),
+        };
+        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
+    }
+
+    fn controller_command(&mut self, place: Place, generation: u64, command: ControllerCommand) {
+        match command {
+            ControllerCommand::Reply { request, response } => self.controller_reply(place, request, response),
+            ControllerCommand::Send { to, message } => {
+                let Ok(to) = Place::try_from(to) else { return };
+                if !self.network.reaches(place, to) {
+                    return;
+                }
+                let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
+                let to_generation = peer.generation;
+                if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
+                    self.counts.add("raft message lost");
+                    return;
+                }
+                let copies = if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) { 2 } else { 1 };
+                if copies == 2 {
+                    self.counts.add("raft message duplicated");
+                }
+                for _ in 0..copies {
+                    let delay = self.delay();
+                    let connection = self.network.connection((place, generation), (to, to_generation));
+                    let request = 0;
+                    let what =
+                        Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
+                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: to_generation, what });
+                }
+            }
+            ControllerCommand::Fatal { reason, .. } => {
+                self.findings.push(format!("controller {place} gave up: {reason}"));
+                self.kill(place);
+            }
+            ControllerCommand::Stopped => self.kill(place),
+        }
+    }
+
+    fn controller_reply(&mut self, place: Place, request: u64, response: ControllerResponse) {
+        let Some(caller) = self.network.answered(request) else { return };
+        let delay = self.delay();
+        if !self.network.reaches(place, caller.place) {
+            return;
+        }
+        let at = self.now_us + delay;
+        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
+            self.counts.add("connection broken after the request");
+            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+        }
+        let result = Ok(PeerResponse::Controller(Box::new(response)));
+        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
+    }
+}
+
+fn context(request: u64, connection: u64, api: (i16, i16), client: &str) -> RequestContext {
+    RequestContext {
+        request,
+        connection,
+        listener: LISTENER.into(),
+        role: ListenerRole::InterBroker,
+        api_key: api.0,
+        api_version: api.1,
+        client_id: client.into(),
+        client_host: "/127.0.0.1".into(),
+    }
+}
+
+/// A fetch answer as it is after its way over the wire.
+fn decoded(
+    response: odradek_wire::fetch::FetchResponse<odradek_node::event::FetchPayload>,
+) -> Result<FetchResponse, String> {
+    let chunks = response.encode(REPLICA_FETCH_VERSION, 7).map_err(|error| error.to_string())?;
+    let mut bytes = BytesMut::new();
+    for chunk in chunks {
+        match chunk {
+            Chunk::Bytes(part) => bytes.extend_from_slice(&part),
+            Chunk::Records(payload) => {
+                for range in payload.ranges {
+                    bytes.extend_from_slice(&range.read().map_err(|error| error.to_string())?);
+                }
+            }
+        }
+    }
+    // Length, correlation id and the header's tagged fields.
+    let mut frame: Bytes = bytes.freeze().slice(4 + 4 + 1..);
+    FetchResponse::decode(&mut frame, REPLICA_FETCH_VERSION).map_err(|error| error.to_string())
+}
