@@ -304,9 +304,7 @@ impl Record {
     /// A record of one change.
     #[must_use]
     pub fn new(change: Change) -> Record {
-        Record {
-            change: Some(change),
-        }
+        Record { change: Some(change) }
     }
 }
 

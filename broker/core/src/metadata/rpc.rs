@@ -418,10 +418,6 @@ impl ControllerResponse {
     /// The answer of a controller that is not active.
     #[must_use]
     pub fn not_controller(leader_id: i32) -> ControllerResponse {
-        ControllerResponse {
-            error_code: NOT_CONTROLLER,
-            leader_id,
-            response: None,
-        }
+        ControllerResponse { error_code: NOT_CONTROLLER, leader_id, response: None }
     }
 }

@@ -21,10 +21,7 @@ pub fn validate(name: &str) -> Result<(), String> {
              {MAX_LENGTH}"
         ));
     }
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
         return Err(format!(
             "Topic name is invalid: '{name}' contains one or more characters other than ASCII \
              alphanumerics, '.', '_' and '-'"
@@ -42,10 +39,7 @@ pub fn collision_key(name: &str) -> String {
 /// Whether the topic is one of Kafka's own.
 #[must_use]
 pub fn is_internal(name: &str) -> bool {
-    matches!(
-        name,
-        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
-    )
+    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, alter_configs_response, incremental_alter_configs_response,
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    alter_configs_response, incremental_alter_configs_response,
 };
 
 use super::Controller;
@@ -40,30 +40,23 @@ impl Controller {
         &mut self,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        let twice = named_twice(
-            request
-                .resources
-                .iter()
-                .map(|it| (it.resource_type, it.resource_name.as_str())),
-        );
+        let twice = named_twice(request.resources.iter().map(|it| (it.resource_type, it.resource_name.as_str())));
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in &request.resources {
             let (kind, name) = (resource.resource_type, resource.resource_name.as_str());
-            let done = check_once(&twice, kind, name)
-                .and_then(|()| self.find_resource(kind, name))
-                .and_then(|found| {
-                    let changes: Vec<Change<'_>> = resource
-                        .configs
-                        .iter()
-                        .map(|config| Change {
-                            key: config.name.as_str(),
-                            operation: config.config_operation,
-                            value: config.value.as_deref(),
-                        })
-                        .collect();
-                    let wanted = self.after_changes(&found, &changes)?;
-                    self.set_configs(found, &wanted, request.validate_only)
-                });
+            let done = check_once(&twice, kind, name).and_then(|()| self.find_resource(kind, name)).and_then(|found| {
+                let changes: Vec<Change<'_>> = resource
+                    .configs
+                    .iter()
+                    .map(|config| Change {
+                        key: config.name.as_str(),
+                        operation: config.config_operation,
+                        value: config.value.as_deref(),
+                    })
+                    .collect();
+                let wanted = self.after_changes(&found, &changes)?;
+                self.set_configs(found, &wanted, request.validate_only)
+            });
             let (code, message) = ApiError::split(&done);
             responses.push(
                 incremental_alter_configs_response::AlterConfigsResourceResponse::default()
@@ -77,26 +70,19 @@ impl Controller {
     }
 
     pub(super) fn alter_configs(&mut self, request: AlterConfigsRequest) -> AlterConfigsResponse {
-        let twice = named_twice(
-            request
-                .resources
-                .iter()
-                .map(|it| (it.resource_type, it.resource_name.as_str())),
-        );
+        let twice = named_twice(request.resources.iter().map(|it| (it.resource_type, it.resource_name.as_str())));
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in &request.resources {
             let (kind, name) = (resource.resource_type, resource.resource_name.as_str());
-            let done = check_once(&twice, kind, name)
-                .and_then(|()| self.find_resource(kind, name))
-                .and_then(|found| {
-                    // This older request replaces all that was set.
-                    let mut wanted = ConfigMap::new();
-                    for config in &resource.configs {
-                        let value = config.value.as_deref().ok_or_else(|| null(&config.name))?;
-                        wanted.insert(config.name.to_string(), value.to_owned());
-                    }
-                    self.set_configs(found, &wanted, request.validate_only)
-                });
+            let done = check_once(&twice, kind, name).and_then(|()| self.find_resource(kind, name)).and_then(|found| {
+                // This older request replaces all that was set.
+                let mut wanted = ConfigMap::new();
+                for config in &resource.configs {
+                    let value = config.value.as_deref().ok_or_else(|| null(&config.name))?;
+                    wanted.insert(config.name.to_string(), value.to_owned());
+                }
+                self.set_configs(found, &wanted, request.validate_only)
+            });
             let (code, message) = ApiError::split(&done);
             responses.push(
                 alter_configs_response::AlterConfigsResourceResponse::default()
@@ -120,9 +106,7 @@ impl Controller {
             TOPIC => Ok(Resource::Topic(name.to_owned())),
             BROKER if name.is_empty() => Ok(Resource::DefaultBroker),
             BROKER => {
-                let id: i32 = name
-                    .parse()
-                    .map_err(|_| invalid("Unable to parse broker name as a base 10 number."))?;
+                let id: i32 = name.parse().map_err(|_| invalid("Unable to parse broker name as a base 10 number."))?;
                 if id < 0 {
                     return Err(invalid("Invalid negative broker ID."));
                 }
@@ -139,11 +123,7 @@ impl Controller {
     }
 
     /// All that will be set on the resource after the changes.
-    fn after_changes(
-        &self,
-        resource: &Resource,
-        changes: &[Change<'_>],
-    ) -> Result<ConfigMap, ApiError> {
+    fn after_changes(&self, resource: &Resource, changes: &[Change<'_>]) -> Result<ConfigMap, ApiError> {
         let mut wanted = self.image.config(resource).cloned().unwrap_or_default();
         let mut seen = BTreeSet::new();
         for change in changes {
@@ -160,9 +140,7 @@ impl Controller {
             let value = change.value.ok_or_else(|| null(change.key))?;
             let value = match change.operation {
                 SET => value.to_owned(),
-                APPEND | SUBTRACT => {
-                    self.altered_list(resource, change.key, value, change.operation)?
-                }
+                APPEND | SUBTRACT => self.altered_list(resource, change.key, value, change.operation)?,
                 operation => {
                     return Err(ApiError::new(
                         ResponseError::InvalidRequest,
@@ -175,41 +153,24 @@ impl Controller {
         Ok(wanted)
     }
 
-    fn altered_list(
-        &self,
-        resource: &Resource,
-        key: &str,
-        value: &str,
-        operation: i8,
-    ) -> Result<String, ApiError> {
-        let verb = if operation == APPEND {
-            "APPEND"
-        } else {
-            "SUBTRACT"
-        };
+    fn altered_list(&self, resource: &Resource, key: &str, value: &str, operation: i8) -> Result<String, ApiError> {
+        let verb = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
         let definition = match resource {
             Resource::Topic(_) => topic_config::definition(key),
             _ => topic_config::definition_of_synonym(key),
         };
-        let definition = definition
-            .filter(|definition| definition.kind == Type::List)
-            .ok_or_else(|| {
-                ApiError::new(
-                    ResponseError::InvalidConfig,
-                    format!("Can't {verb} to key {key} because its type is not LIST."),
-                )
-            })?;
+        let definition = definition.filter(|definition| definition.kind == Type::List).ok_or_else(|| {
+            ApiError::new(
+                ResponseError::InvalidConfig,
+                format!("Can't {verb} to key {key} because its type is not LIST."),
+            )
+        })?;
         let current = match resource {
             Resource::Topic(topic) => self.topic_config(topic).list(definition.name),
             // What the broker has in its own properties is not known here.
             _ => {
-                let set = self
-                    .image
-                    .config(resource)
-                    .and_then(|map| map.get(key).cloned());
-                let value = set
-                    .or(definition.default.map(str::to_owned))
-                    .unwrap_or_default();
+                let set = self.image.config(resource).and_then(|map| map.get(key).cloned());
+                let value = set.or(definition.default.map(str::to_owned)).unwrap_or_default();
                 items(&value).map(str::to_owned).collect()
             }
         };
@@ -225,12 +186,7 @@ impl Controller {
     }
 
     /// Checks what is wanted, and writes what differs from what is set.
-    fn set_configs(
-        &mut self,
-        resource: Resource,
-        wanted: &ConfigMap,
-        validate_only: bool,
-    ) -> Result<(), ApiError> {
+    fn set_configs(&mut self, resource: Resource, wanted: &ConfigMap, validate_only: bool) -> Result<(), ApiError> {
         if wanted.values().any(|value| value.len() > MAX_VALUE) {
             return Err(ApiError::new(
                 ResponseError::InvalidConfig,
@@ -279,29 +235,19 @@ fn check_broker_configs(configs: &ConfigMap) -> Result<(), ApiError> {
         let Some(definition) = topic_config::definition_of_synonym(key) else {
             continue;
         };
-        let synonym = definition
-            .synonyms
-            .iter()
-            .find(|synonym| synonym.name == key);
+        let synonym = definition.synonyms.iter().find(|synonym| synonym.name == key);
         let value = synonym.map_or_else(|| value.clone(), |synonym| synonym.convert(value));
-        definition
-            .validate(&value)
-            .map_err(|message| ApiError::new(ResponseError::InvalidConfig, message))?;
+        definition.validate(&value).map_err(|message| ApiError::new(ResponseError::InvalidConfig, message))?;
     }
     Ok(())
 }
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn null(key: &str) -> ApiError {
-    ApiError::new(
-        ResponseError::InvalidConfig,
-        format!("Null value not supported for config {key}"),
-    )
+    ApiError::new(ResponseError::InvalidConfig, format!("Null value not supported for config {key}"))
 }
 
 fn named_twice<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
@@ -309,19 +255,12 @@ fn named_twice<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(
     for resource in resources {
         *times.entry(resource).or_default() += 1;
     }
-    times
-        .into_iter()
-        .filter(|(_, times)| *times > 1)
-        .map(|((kind, name), _)| (kind, name.to_owned()))
-        .collect()
+    times.into_iter().filter(|(_, times)| *times > 1).map(|((kind, name), _)| (kind, name.to_owned())).collect()
 }
 
 fn check_once(twice: &BTreeSet<(i8, String)>, kind: i8, name: &str) -> Result<(), ApiError> {
     if twice.contains(&(kind, name.to_owned())) {
-        return Err(ApiError::new(
-            ResponseError::InvalidRequest,
-            "Duplicate resource.",
-        ));
+        return Err(ApiError::new(ResponseError::InvalidRequest, "Duplicate resource."));
     }
     Ok(())
 }

@@ -6,30 +6,18 @@ use odradek_wire::ResponseError;
 use uuid::Uuid;
 
 use super::Controller;
-use super::election::{Electorate, Loss, Next, without};
+use super::election::{Loss, Next, without};
 use crate::metadata::image::{Partition, TopicPartition};
-use crate::metadata::rpc::{
-    AlterPartitionData, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult,
-};
+use crate::metadata::rpc::{AlterPartitionData, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult};
 
 impl Controller {
-    pub(super) fn alter_partition(
-        &mut self,
-        request: &AlterPartitionRequest,
-    ) -> AlterPartitionResponse {
+    pub(super) fn alter_partition(&mut self, request: &AlterPartitionRequest) -> AlterPartitionResponse {
         if let Err(error) = self.check_epoch(request.broker_id, request.broker_epoch) {
-            return AlterPartitionResponse {
-                error_code: i32::from(error.code()),
-                partitions: Vec::new(),
-            };
+            return AlterPartitionResponse { error_code: i32::from(error.code()), partitions: Vec::new() };
         }
         AlterPartitionResponse {
             error_code: 0,
-            partitions: request
-                .partitions
-                .iter()
-                .map(|data| self.alter_one(request.broker_id, data))
-                .collect(),
+            partitions: request.partitions.iter().map(|data| self.alter_one(request.broker_id, data)).collect(),
         }
     }
 
@@ -41,7 +29,10 @@ impl Controller {
                 let state = self.image.partition(at.topic_id, at.partition);
                 let change = state.and_then(|state| next.change(at, state));
                 self.write_change(change);
-                (next.leader != broker_id).then_some(ResponseError::NewLeaderElected)
+                self.hand_over(at, broker_id);
+                let state = self.image.partition(at.topic_id, at.partition);
+                let leads = state.is_some_and(|state| state.leader == broker_id);
+                (!leads).then_some(ResponseError::NewLeaderElected)
             }
             Err(error) => Some(error),
         };
@@ -52,9 +43,8 @@ impl Controller {
             leader: -1,
             ..AlterPartitionResult::default()
         };
-        let state = Uuid::from_slice(&data.topic_id)
-            .ok()
-            .and_then(|topic_id| self.image.partition(topic_id, data.partition));
+        let state =
+            Uuid::from_slice(&data.topic_id).ok().and_then(|topic_id| self.image.partition(topic_id, data.partition));
         if let Some(state) = state {
             result.leader = state.leader;
             result.leader_epoch = state.leader_epoch;
@@ -64,57 +54,30 @@ impl Controller {
         result
     }
 
-    fn decide(
-        &self,
-        broker_id: i32,
-        data: &AlterPartitionData,
-    ) -> Result<(TopicPartition, Next), ResponseError> {
+    fn decide(&self, broker_id: i32, data: &AlterPartitionData) -> Result<(TopicPartition, Next), ResponseError> {
         let topic = Uuid::from_slice(&data.topic_id)
             .ok()
             .and_then(|id| self.image.topic_by_id(id))
             .ok_or(ResponseError::UnknownTopicId)?;
-        let state = topic
-            .partitions
-            .get(&data.partition)
-            .ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let at = TopicPartition {
-            topic_id: topic.id,
-            partition: data.partition,
-        };
+        let state = topic.partitions.get(&data.partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let at = TopicPartition { topic_id: topic.id, partition: data.partition };
         self.check(broker_id, data, state)?;
         let wanted: BTreeSet<i32> = data.new_isr.iter().map(|member| member.broker_id).collect();
         // In the order of preference, so that the same set is always written the same way.
-        let isr = state
-            .replicas
-            .iter()
-            .copied()
-            .filter(|id| wanted.contains(id))
-            .collect();
-        let mut next = Next {
-            isr,
-            ..Next::same(state)
-        };
-        if !self.is_active(broker_id) {
-            // It is about to stop, and led on because nobody else could. Now somebody can.
-            let altered = Partition {
-                isr: next.isr,
-                ..Partition::clone(state)
-            };
-            let electorate = Electorate {
-                active: &|broker| self.is_active(broker),
-                unclean: &|| false,
-            };
-            next = without(&altered, &|id| id == broker_id, Loss::Stopping, &electorate);
-        }
-        Ok((at, next))
+        let isr = state.replicas.iter().copied().filter(|id| wanted.contains(id)).collect();
+        Ok((at, Next { isr, ..Next::same(state) }))
     }
 
-    fn check(
-        &self,
-        broker_id: i32,
-        data: &AlterPartitionData,
-        state: &Partition,
-    ) -> Result<(), ResponseError> {
+    /// The leader is about to stop, and led on because nobody else could. Now somebody can.
+    fn hand_over(&mut self, at: TopicPartition, broker_id: i32) {
+        if !self.is_active(broker_id) {
+            self.transition([at], |state, electorate| {
+                without(state, &|id| id == broker_id, Loss::Stopping, electorate)
+            });
+        }
+    }
+
+    fn check(&self, broker_id: i32, data: &AlterPartitionData, state: &Partition) -> Result<(), ResponseError> {
         if data.leader_epoch > state.leader_epoch || data.partition_epoch > state.partition_epoch {
             // The leader knows of decisions that this controller does not: it is not the active
             // one any more.
@@ -138,18 +101,13 @@ impl Controller {
         if !seen.contains(&broker_id) {
             return Err(ResponseError::InvalidRequest);
         }
-        let ineligible = data
-            .new_isr
-            .iter()
-            .filter(|member| member.broker_id != broker_id)
-            .any(|member| {
-                let broker = self.image.broker(member.broker_id);
-                !broker.is_some_and(|broker| {
-                    let epoch_fits =
-                        member.broker_epoch == -1 || member.broker_epoch == broker.epoch;
-                    broker.is_active() && epoch_fits
-                })
-            });
+        let ineligible = data.new_isr.iter().filter(|member| member.broker_id != broker_id).any(|member| {
+            let broker = self.image.broker(member.broker_id);
+            !broker.is_some_and(|broker| {
+                let epoch_fits = member.broker_epoch == -1 || member.broker_epoch == broker.epoch;
+                broker.is_active() && epoch_fits
+            })
+        });
         if ineligible {
             return Err(ResponseError::IneligibleReplica);
         }

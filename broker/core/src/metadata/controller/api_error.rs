@@ -12,10 +12,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn new(error: ResponseError, message: impl Into<String>) -> ApiError {
-        ApiError {
-            error,
-            message: message.into(),
-        }
+        ApiError { error, message: message.into() }
     }
 
     pub(super) fn code(&self) -> i16 {
@@ -28,10 +25,7 @@ impl ApiError {
 
     /// Kafka's sentence for a topic that is not there.
     pub(super) fn unknown_topic() -> ApiError {
-        ApiError::new(
-            ResponseError::UnknownTopicOrPartition,
-            "This server does not host this topic-partition.",
-        )
+        ApiError::new(ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition.")
     }
 
     /// Both halves of a response: the code (0 when all is well) and the sentence.

@@ -37,11 +37,7 @@ impl Controller {
     ) -> Result<Vec<Vec<i32>>, ApiError> {
         let mut of_topic = Planned::new();
         if let Some(topic) = topic {
-            let existing: Vec<Vec<i32>> = topic
-                .partitions
-                .values()
-                .map(|state| state.replicas.clone())
-                .collect();
+            let existing: Vec<Vec<i32>> = topic.partitions.values().map(|state| state.replicas.clone()).collect();
             note_planned(&mut of_topic, &existing);
         }
         let start = self.random.next_u64();
@@ -78,16 +74,9 @@ impl Controller {
         replicas: &[i32],
         replication_factor: Option<usize>,
     ) -> Result<(), ApiError> {
-        let refuse = |message: String| {
-            Err(ApiError::new(
-                ResponseError::InvalidReplicaAssignment,
-                message,
-            ))
-        };
+        let refuse = |message: String| Err(ApiError::new(ResponseError::InvalidReplicaAssignment, message));
         if replicas.is_empty() {
-            return refuse(
-                "The manual partition assignment includes an empty replica list.".into(),
-            );
+            return refuse("The manual partition assignment includes an empty replica list.".into());
         }
         let mut seen = BTreeSet::new();
         for broker in replicas {
@@ -98,9 +87,7 @@ impl Controller {
                 ));
             }
             if !seen.insert(broker) {
-                return refuse(format!(
-                    "The manual partition assignment includes the broker {broker} more than once."
-                ));
+                return refuse(format!("The manual partition assignment includes the broker {broker} more than once."));
             }
         }
         if let Some(expected) = replication_factor
@@ -123,17 +110,8 @@ impl Controller {
     }
 
     /// A new partition: all its active replicas are in sync, since there is nothing to copy.
-    pub(super) fn new_partition(
-        &self,
-        topic_id: Uuid,
-        partition: i32,
-        replicas: &[i32],
-    ) -> record::Partition {
-        let isr: Vec<i32> = replicas
-            .iter()
-            .copied()
-            .filter(|broker| self.is_active(*broker))
-            .collect();
+    pub(super) fn new_partition(&self, topic_id: Uuid, partition: i32, replicas: &[i32]) -> record::Partition {
+        let isr: Vec<i32> = replicas.iter().copied().filter(|broker| self.is_active(*broker)).collect();
         record::Partition {
             topic_id: topic_id.as_bytes().to_vec(),
             partition,

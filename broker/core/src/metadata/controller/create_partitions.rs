@@ -21,10 +21,7 @@ struct Plan {
 }
 
 impl Controller {
-    pub(super) fn create_partitions(
-        &mut self,
-        request: CreatePartitionsRequest,
-    ) -> CreatePartitionsResponse {
+    pub(super) fn create_partitions(&mut self, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         let mut count_of = BTreeMap::<&str, usize>::new();
         for topic in &request.topics {
             *count_of.entry(topic.name.as_str()).or_default() += 1;
@@ -39,10 +36,7 @@ impl Controller {
                 continue;
             }
             let plan = if count_of.get(name).is_some_and(|count| *count > 1) {
-                Err(ApiError::new(
-                    ResponseError::InvalidRequest,
-                    "Duplicate topic name.",
-                ))
+                Err(ApiError::new(ResponseError::InvalidRequest, "Duplicate topic name."))
             } else {
                 self.plan_more(topic, left, &planned)
             };
@@ -64,17 +58,8 @@ impl Controller {
         CreatePartitionsResponse::default().with_results(results)
     }
 
-    fn plan_more(
-        &mut self,
-        topic: &CreatePartitionsTopic,
-        most: usize,
-        planned: &Planned,
-    ) -> Result<Plan, ApiError> {
-        let found = self
-            .image
-            .topic(&topic.name)
-            .cloned()
-            .ok_or_else(ApiError::unknown_topic)?;
+    fn plan_more(&mut self, topic: &CreatePartitionsTopic, most: usize, planned: &Planned) -> Result<Plan, ApiError> {
+        let found = self.image.topic(&topic.name).cloned().ok_or_else(ApiError::unknown_topic)?;
         let current = i32::try_from(found.partitions.len()).unwrap_or(i32::MAX);
         if topic.count <= current {
             let message = if topic.count == current {
@@ -111,22 +96,14 @@ impl Controller {
             Some(assignments) => {
                 let mut partitions = Vec::with_capacity(additional);
                 for (assignment, partition) in assignments.iter().zip(current..) {
-                    let replicas: Vec<i32> = assignment
-                        .broker_ids
-                        .iter()
-                        .map(|broker| broker.0)
-                        .collect();
+                    let replicas: Vec<i32> = assignment.broker_ids.iter().map(|broker| broker.0).collect();
                     self.check_manual(partition, &replicas, Some(factor))?;
                     partitions.push(replicas);
                 }
                 partitions
             }
         };
-        Ok(Plan {
-            topic_id: found.id,
-            first: current,
-            partitions,
-        })
+        Ok(Plan { topic_id: found.id, first: current, partitions })
     }
 
     fn add_partitions(&mut self, plan: &Plan) {

@@ -28,11 +28,7 @@ struct Plan {
 }
 
 impl Controller {
-    pub(super) fn create_topics(
-        &mut self,
-        request: CreateTopicsRequest,
-        version: i16,
-    ) -> CreateTopicsResponse {
+    pub(super) fn create_topics(&mut self, request: CreateTopicsRequest, version: i16) -> CreateTopicsResponse {
         let mut count_of = BTreeMap::<&str, usize>::new();
         for topic in &request.topics {
             *count_of.entry(topic.name.as_str()).or_default() += 1;
@@ -48,10 +44,7 @@ impl Controller {
                 continue;
             }
             let plan = if count_of.get(name).is_some_and(|count| *count > 1) {
-                Err(ApiError::new(
-                    ResponseError::InvalidRequest,
-                    "Duplicate topic name.",
-                ))
+                Err(ApiError::new(ResponseError::InvalidRequest, "Duplicate topic name."))
             } else if too_large {
                 Err(ApiError::new(
                     ResponseError::PolicyViolation,
@@ -64,11 +57,7 @@ impl Controller {
                 Ok(plan) => {
                     collisions.add(&plan.name);
                     note_planned(&mut planned, &plan.partitions);
-                    let topic_id = if request.validate_only {
-                        Uuid::nil()
-                    } else {
-                        self.make_topic(&plan)
-                    };
+                    let topic_id = if request.validate_only { Uuid::nil() } else { self.make_topic(&plan) };
                     self.created(topic, &plan, topic_id, version)
                 }
                 Err(error) => refused(topic, &error),
@@ -86,10 +75,7 @@ impl Controller {
                     -1 => self.config.num_partitions,
                     count => count,
                 };
-                topic
-                    .assignments
-                    .len()
-                    .max(usize::try_from(wanted).unwrap_or(0))
+                topic.assignments.len().max(usize::try_from(wanted).unwrap_or(0))
             })
             .fold(0, usize::saturating_add);
         partitions > self.config.max_records_per_request
@@ -111,34 +97,18 @@ impl Controller {
         }
         topic_name::validate(name).map_err(invalid)?;
         if self.image.topic(name).is_some() {
-            return Err(ApiError::new(
-                ResponseError::TopicAlreadyExists,
-                format!("Topic '{name}' already exists."),
-            ));
+            return Err(ApiError::new(ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
         if let Some(other) = collisions.with(name) {
-            return Err(invalid(format!(
-                "Topic '{name}' collides with existing topic: {other}"
-            )));
+            return Err(invalid(format!("Topic '{name}' collides with existing topic: {other}")));
         }
         let configs = check_configs(topic)?;
-        let partitions = if topic.assignments.is_empty() {
-            self.plan_placement(topic, planned)?
-        } else {
-            self.plan_manual(topic)?
-        };
-        Ok(Plan {
-            name: name.to_owned(),
-            partitions,
-            configs,
-        })
+        let partitions =
+            if topic.assignments.is_empty() { self.plan_placement(topic, planned)? } else { self.plan_manual(topic)? };
+        Ok(Plan { name: name.to_owned(), partitions, configs })
     }
 
-    fn plan_placement(
-        &mut self,
-        topic: &CreatableTopic,
-        planned: &Planned,
-    ) -> Result<Vec<Vec<i32>>, ApiError> {
+    fn plan_placement(&mut self, topic: &CreatableTopic, planned: &Planned) -> Result<Vec<Vec<i32>>, ApiError> {
         let replication_factor = match topic.replication_factor {
             -1 => self.config.default_replication_factor,
             factor => factor,
@@ -147,24 +117,19 @@ impl Controller {
             -1 => self.config.num_partitions,
             count => count,
         };
-        let replication_factor = usize::try_from(replication_factor)
-            .ok()
-            .filter(|factor| *factor > 0)
-            .ok_or_else(|| {
+        let replication_factor =
+            usize::try_from(replication_factor).ok().filter(|factor| *factor > 0).ok_or_else(|| {
                 ApiError::new(
                     ResponseError::InvalidReplicationFactor,
                     "Replication factor must be larger than 0, or -1 to use the default value.",
                 )
             })?;
-        let count = usize::try_from(count)
-            .ok()
-            .filter(|count| *count > 0)
-            .ok_or_else(|| {
-                ApiError::new(
-                    ResponseError::InvalidPartitions,
-                    "Number of partitions was set to an invalid non-positive value.",
-                )
-            })?;
+        let count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
+            ApiError::new(
+                ResponseError::InvalidPartitions,
+                "Number of partitions was set to an invalid non-positive value.",
+            )
+        })?;
         self.place_partitions(None, count, replication_factor, planned)
     }
 
@@ -172,9 +137,7 @@ impl Controller {
         let set_as_well = |what: &str| {
             ApiError::new(
                 ResponseError::InvalidRequest,
-                format!(
-                    "A manual partition assignment was specified, but {what} was not set to -1."
-                ),
+                format!("A manual partition assignment was specified, but {what} was not set to -1."),
             )
         };
         if topic.replication_factor != -1 {
@@ -186,11 +149,7 @@ impl Controller {
         let mut by_index = BTreeMap::new();
         for assignment in &topic.assignments {
             let index = assignment.partition_index;
-            let replicas: Vec<i32> = assignment
-                .broker_ids
-                .iter()
-                .map(|broker| broker.0)
-                .collect();
+            let replicas: Vec<i32> = assignment.broker_ids.iter().map(|broker| broker.0).collect();
             let expected = by_index.values().next().map(Vec::len);
             self.check_manual(index, &replicas, expected)?;
             if by_index.insert(index, replicas).is_some() {
@@ -200,11 +159,7 @@ impl Controller {
                 ));
             }
         }
-        if by_index
-            .keys()
-            .zip(0..)
-            .any(|(index, expected)| *index != expected)
-        {
+        if by_index.keys().zip(0..).any(|(index, expected)| *index != expected) {
             return Err(ApiError::new(
                 ResponseError::InvalidReplicaAssignment,
                 "partitions should be a consecutive 0-based integer sequence",
@@ -220,10 +175,7 @@ impl Controller {
                 break id;
             }
         };
-        self.write(record::Topic {
-            topic_id: topic_id.as_bytes().to_vec(),
-            name: plan.name.clone(),
-        });
+        self.write(record::Topic { topic_id: topic_id.as_bytes().to_vec(), name: plan.name.clone() });
         for (replicas, partition) in plan.partitions.iter().zip(0..) {
             let record = self.new_partition(topic_id, partition, replicas);
             self.write(record);
@@ -240,25 +192,14 @@ impl Controller {
         topic_id
     }
 
-    fn created(
-        &self,
-        topic: &CreatableTopic,
-        plan: &Plan,
-        topic_id: Uuid,
-        version: i16,
-    ) -> CreatableTopicResult {
+    fn created(&self, topic: &CreatableTopic, plan: &Plan, topic_id: Uuid, version: i16) -> CreatableTopicResult {
         let result = CreatableTopicResult::default().with_name(topic.name.clone());
         // Older versions have no place for what follows.
         if version < 5 {
             return result;
         }
-        let config = EffectiveConfig::new(
-            &self.image,
-            &plan.name,
-            None,
-            &self.config.server_properties,
-        )
-        .with_topic(&plan.configs);
+        let config = EffectiveConfig::new(&self.image, &plan.name, None, &self.config.server_properties)
+            .with_topic(&plan.configs);
         let configs = config
             .all()
             .map(|(definition, found)| {
@@ -286,17 +227,10 @@ fn refused(topic: &CreatableTopic, error: &ApiError) -> CreatableTopicResult {
 
 fn check_configs(topic: &CreatableTopic) -> Result<ConfigMap, ApiError> {
     let invalid = |message| ApiError::new(ResponseError::InvalidConfig, message);
-    let nulls: Vec<&str> = topic
-        .configs
-        .iter()
-        .filter(|config| config.value.is_none())
-        .map(|config| config.name.as_str())
-        .collect();
+    let nulls: Vec<&str> =
+        topic.configs.iter().filter(|config| config.value.is_none()).map(|config| config.name.as_str()).collect();
     if !nulls.is_empty() {
-        return Err(invalid(format!(
-            "Null value not supported for topic configs: {}",
-            nulls.join(",")
-        )));
+        return Err(invalid(format!("Null value not supported for topic configs: {}", nulls.join(","))));
     }
     let configs: ConfigMap = topic
         .configs
@@ -311,8 +245,8 @@ fn check_configs(topic: &CreatableTopic) -> Result<ConfigMap, ApiError> {
 pub(super) fn check_topic_configs(configs: &ConfigMap) -> Result<(), ApiError> {
     let invalid = |message| ApiError::new(ResponseError::InvalidConfig, message);
     for (key, value) in configs {
-        let definition = topic_config::definition(key)
-            .ok_or_else(|| invalid(format!("Unknown topic config name: {key}")))?;
+        let definition =
+            topic_config::definition(key).ok_or_else(|| invalid(format!("Unknown topic config name: {key}")))?;
         definition.validate(value).map_err(invalid)?;
     }
     topic_config::validate_together(|key| configs.get(key).map(String::as_str)).map_err(invalid)
@@ -333,14 +267,11 @@ impl Collisions {
 
     fn add(&mut self, name: &str) {
         if name.contains(['.', '_']) {
-            self.0
-                .insert(topic_name::collision_key(name), name.to_owned());
+            self.0.insert(topic_name::collision_key(name), name.to_owned());
         }
     }
 
     fn with(&self, name: &str) -> Option<&String> {
-        self.0
-            .get(&topic_name::collision_key(name))
-            .filter(|other| *other != name)
+        self.0.get(&topic_name::collision_key(name)).filter(|other| *other != name)
     }
 }

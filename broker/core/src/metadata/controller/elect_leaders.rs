@@ -17,37 +17,23 @@ enum Election {
 }
 
 impl Controller {
-    pub(super) fn elect_leaders(
-        &mut self,
-        request: ElectLeadersRequest,
-        version: i16,
-    ) -> ElectLeadersResponse {
+    pub(super) fn elect_leaders(&mut self, request: ElectLeadersRequest, version: i16) -> ElectLeadersResponse {
         let election = match request.election_type {
             0 => Election::Preferred,
             1 if version >= 1 => Election::Unclean,
             _ => {
-                return ElectLeadersResponse::default()
-                    .with_error_code(ResponseError::InvalidRequest.code());
+                return ElectLeadersResponse::default().with_error_code(ResponseError::InvalidRequest.code());
             }
         };
         // Asked for all, those that need nothing are not told of.
         let (wanted, all) = match request.topic_partitions {
-            Some(topics) => (
-                topics
-                    .into_iter()
-                    .map(|topic| (topic.topic.to_string(), topic.partitions))
-                    .collect::<Vec<_>>(),
-                false,
-            ),
+            Some(topics) => {
+                (topics.into_iter().map(|topic| (topic.topic.to_string(), topic.partitions)).collect::<Vec<_>>(), false)
+            }
             None => (
                 self.image
                     .topics()
-                    .map(|topic| {
-                        (
-                            topic.name.to_string(),
-                            topic.partitions.keys().copied().collect(),
-                        )
-                    })
+                    .map(|topic| (topic.name.to_string(), topic.partitions.keys().copied().collect()))
                     .collect(),
                 true,
             ),
@@ -57,11 +43,7 @@ impl Controller {
             let mut elected = Vec::new();
             for partition in partitions {
                 let done = self.elect_one(&topic, partition, election);
-                if all
-                    && done
-                        .as_ref()
-                        .is_err_and(|it| it.error == ResponseError::ElectionNotNeeded)
-                {
+                if all && done.as_ref().is_err_and(|it| it.error == ResponseError::ElectionNotNeeded) {
                     continue;
                 }
                 let (code, message) = ApiError::split(&done);
@@ -83,26 +65,15 @@ impl Controller {
         ElectLeadersResponse::default().with_replica_election_results(results)
     }
 
-    fn elect_one(
-        &mut self,
-        topic: &str,
-        partition: i32,
-        election: Election,
-    ) -> Result<(), ApiError> {
+    fn elect_one(&mut self, topic: &str, partition: i32, election: Election) -> Result<(), ApiError> {
         let unknown = |message| ApiError::new(ResponseError::UnknownTopicOrPartition, message);
-        let found = self
-            .image
-            .topic(topic)
-            .ok_or_else(|| unknown(format!("No such topic as {topic}")))?;
+        let found = self.image.topic(topic).ok_or_else(|| unknown(format!("No such topic as {topic}")))?;
         let state = found
             .partitions
             .get(&partition)
             .cloned()
             .ok_or_else(|| unknown(format!("No such partition as {topic}-{partition}")))?;
-        let at = TopicPartition {
-            topic_id: found.id,
-            partition,
-        };
+        let at = TopicPartition { topic_id: found.id, partition };
         let needed = match election {
             Election::Preferred => state.leader() != state.preferred_leader(),
             Election::Unclean => state.leader().is_none(),
@@ -120,10 +91,7 @@ impl Controller {
                 "The preferred leader was not available.",
             )),
             Election::Unclean => {
-                let electorate = Electorate {
-                    active: &|broker| self.is_active(broker),
-                    unclean: &|| true,
-                };
+                let electorate = Electorate { active: &|broker| self.is_active(broker), unclean: &|| true };
                 let next = with_leader(&state, &electorate);
                 let change = next.change(at, &state).ok_or_else(|| {
                     ApiError::new(

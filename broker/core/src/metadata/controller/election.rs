@@ -14,28 +14,18 @@ pub(super) struct Next {
 impl Next {
     /// The partition stays as it is.
     pub(super) fn same(partition: &Partition) -> Next {
-        Next {
-            isr: partition.isr.clone(),
-            leader: partition.leader,
-            last_known_leader: partition.last_known_leader,
-        }
+        Next { isr: partition.isr.clone(), leader: partition.leader, last_known_leader: partition.last_known_leader }
     }
 
     /// The record that takes the partition there; `None` when it is there already.
-    pub(super) fn change(
-        &self,
-        at: TopicPartition,
-        partition: &Partition,
-    ) -> Option<PartitionChange> {
+    pub(super) fn change(&self, at: TopicPartition, partition: &Partition) -> Option<PartitionChange> {
         if *self == Next::same(partition) {
             return None;
         }
         Some(PartitionChange {
             topic_id: at.topic_id.as_bytes().to_vec(),
             partition: at.partition,
-            isr: (self.isr != partition.isr).then(|| Brokers {
-                ids: self.isr.clone(),
-            }),
+            isr: (self.isr != partition.isr).then(|| Brokers { ids: self.isr.clone() }),
             // Since Kafka's metadata version 3.6 an in-sync set that shrinks under the same
             // leader leaves the leader epoch alone: nobody has to truncate.
             leader: (self.leader != partition.leader).then_some(self.leader),
@@ -95,10 +85,8 @@ pub(super) fn without(
         // The data is gone: leading from here loses what was acknowledged, and only an unclean
         // election may do it.
         Loss::Data => {
-            next.last_known_leader = partition
-                .leader()
-                .or(partition.isr.first().copied())
-                .or(partition.last_known_leader);
+            next.last_known_leader =
+                partition.leader().or(partition.isr.first().copied()).or(partition.last_known_leader);
         }
     }
     next.leader = NO_LEADER;
@@ -128,10 +116,7 @@ pub(super) fn with_preferred(partition: &Partition, electorate: &Electorate<'_>)
 
 /// Elects the first in-sync replica, in the order of preference, that may lead.
 fn elect_clean(partition: &Partition, next: &mut Next, electorate: &Electorate<'_>) -> bool {
-    let candidate = partition
-        .replicas
-        .iter()
-        .find(|broker| next.isr.contains(broker) && (electorate.active)(**broker));
+    let candidate = partition.replicas.iter().find(|broker| next.isr.contains(broker) && (electorate.active)(**broker));
     let Some(candidate) = candidate else {
         return false;
     };
@@ -160,8 +145,7 @@ fn elect_unclean(partition: &Partition, next: &mut Next, electorate: &Electorate
 fn lead(next: &mut Next, leader: i32, electorate: &Electorate<'_>) {
     next.leader = leader;
     // A set that was lost as a whole still holds those that did not come back.
-    next.isr
-        .retain(|broker| *broker == leader || (electorate.active)(*broker));
+    next.isr.retain(|broker| *broker == leader || (electorate.active)(*broker));
     next.last_known_leader = None;
 }
 
@@ -186,10 +170,7 @@ mod tests {
 
     fn lose(state: &Partition, gone: &[i32], loss: Loss, unclean: bool) -> (Vec<i32>, i32) {
         let active = |broker: i32| !gone.contains(&broker);
-        let electorate = Electorate {
-            active: &active,
-            unclean: &|| unclean,
-        };
+        let electorate = Electorate { active: &active, unclean: &|| unclean };
         let next = without(state, &|broker| gone.contains(&broker), loss, &electorate);
         (next.isr, next.leader)
     }
@@ -206,10 +187,7 @@ mod tests {
     #[test]
     fn the_last_one_stays_in_sync() {
         let state = partition(&[1, 2, 3], &[1], 1);
-        assert_eq!(
-            lose(&state, &[1], Loss::Fenced, false),
-            (vec![1], NO_LEADER)
-        );
+        assert_eq!(lose(&state, &[1], Loss::Fenced, false), (vec![1], NO_LEADER));
         assert_eq!(lose(&state, &[1], Loss::Stopping, false), (vec![1], 1));
         assert_eq!(lose(&state, &[1], Loss::Fenced, true), (vec![2], 2));
         assert_eq!(lose(&state, &[1], Loss::Data, false), (vec![], NO_LEADER));
@@ -219,16 +197,10 @@ mod tests {
     #[test]
     fn a_set_lost_at_once_stays() {
         let state = partition(&[1, 2, 3], &[1, 2], 1);
-        assert_eq!(
-            lose(&state, &[1, 2], Loss::Fenced, false),
-            (vec![1, 2], NO_LEADER)
-        );
+        assert_eq!(lose(&state, &[1, 2], Loss::Fenced, false), (vec![1, 2], NO_LEADER));
         let lost = partition(&[1, 2, 3], &[1, 2], NO_LEADER);
         let active = |broker: i32| broker == 2;
-        let electorate = Electorate {
-            active: &active,
-            unclean: &|| false,
-        };
+        let electorate = Electorate { active: &active, unclean: &|| false };
         let next = with_leader(&lost, &electorate);
         assert_eq!((next.isr, next.leader), (vec![2], 2));
     }
@@ -238,24 +210,9 @@ mod tests {
         let mut state = partition(&[1, 2], &[], NO_LEADER);
         state.last_known_leader = Some(1);
         let all = |_: i32| true;
-        let next = with_leader(
-            &state,
-            &Electorate {
-                active: &all,
-                unclean: &|| true,
-            },
-        );
-        assert_eq!(
-            (next.isr, next.leader, next.last_known_leader),
-            (vec![2], 2, None)
-        );
-        let next = with_leader(
-            &state,
-            &Electorate {
-                active: &all,
-                unclean: &|| false,
-            },
-        );
+        let next = with_leader(&state, &Electorate { active: &all, unclean: &|| true });
+        assert_eq!((next.isr, next.leader, next.last_known_leader), (vec![2], 2, None));
+        let next = with_leader(&state, &Electorate { active: &all, unclean: &|| false });
         assert_eq!(next, Next::same(&state));
     }
 }

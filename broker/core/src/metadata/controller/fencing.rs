@@ -31,26 +31,15 @@ impl Controller {
 
     /// Unfences a broker, and lets it lead what has no leader.
     pub(super) fn unfence(&mut self, broker_id: i32, broker_epoch: i64) {
-        tracing::info!(
-            broker = broker_id,
-            epoch = broker_epoch,
-            "unfencing a broker"
-        );
-        self.write(BrokerChange {
-            broker_id,
-            broker_epoch,
-            fenced: Some(false),
-            in_controlled_shutdown: None,
-        });
+        tracing::info!(broker = broker_id, epoch = broker_epoch, "unfencing a broker");
+        self.write(BrokerChange { broker_id, broker_epoch, fenced: Some(false), in_controlled_shutdown: None });
         self.elect_leaderless(|_, state| state.replicas.contains(&broker_id));
     }
 
     /// Takes brokers out of the in-sync sets and from the leadership.
     pub(super) fn lose(&mut self, brokers: &BTreeSet<i32>, loss: Loss) {
-        let partitions: BTreeSet<TopicPartition> = brokers
-            .iter()
-            .flat_map(|broker| self.index.in_sync(*broker).iter().copied())
-            .collect();
+        let partitions: BTreeSet<TopicPartition> =
+            brokers.iter().flat_map(|broker| self.index.in_sync(*broker).iter().copied()).collect();
         self.transition(partitions, |state, electorate| {
             without(state, &|broker| brokers.contains(&broker), loss, electorate)
         });
@@ -63,12 +52,9 @@ impl Controller {
             .leaderless()
             .iter()
             .filter(|at| {
-                self.image.topic_by_id(at.topic_id).is_some_and(|topic| {
-                    topic
-                        .partitions
-                        .get(&at.partition)
-                        .is_some_and(|state| wanted(topic, state))
-                })
+                self.image
+                    .topic_by_id(at.topic_id)
+                    .is_some_and(|topic| topic.partitions.get(&at.partition).is_some_and(|state| wanted(topic, state)))
             })
             .copied()
             .collect();
@@ -76,7 +62,7 @@ impl Controller {
     }
 
     /// Takes each of `partitions` to the state that `rule` gives.
-    fn transition(
+    pub(super) fn transition(
         &mut self,
         partitions: impl IntoIterator<Item = TopicPartition>,
         rule: impl Fn(&Partition, &Electorate<'_>) -> Next,

@@ -14,16 +14,8 @@ use crate::metadata::rpc::{ForwardRequest, ForwardResponse};
 impl Controller {
     pub(super) fn forward(&mut self, request: &ForwardRequest) -> ForwardResponse {
         match self.answer(request) {
-            Ok(body) => ForwardResponse {
-                error_code: 0,
-                body,
-                metadata_offset: 0,
-            },
-            Err(error) => ForwardResponse {
-                error_code: i32::from(error.code()),
-                body: Vec::new(),
-                metadata_offset: 0,
-            },
+            Ok(body) => ForwardResponse { error_code: 0, body, metadata_offset: 0 },
+            Err(error) => ForwardResponse { error_code: i32::from(error.code()), body: Vec::new(), metadata_offset: 0 },
         }
     }
 
@@ -32,38 +24,28 @@ impl Controller {
         let version = i16::try_from(request.api_version).map_err(|_| unsupported)?;
         let key = i16::try_from(request.api_key).map_err(|_| unsupported)?;
         match ApiKey::try_from(key).map_err(|()| unsupported)? {
-            ApiKey::CreateTopics => run(request, version, |request: CreateTopicsRequest| {
-                self.create_topics(request, version)
-            }),
-            ApiKey::DeleteTopics => run(request, version, |request: DeleteTopicsRequest| {
-                self.delete_topics(request, version)
-            }),
-            ApiKey::CreatePartitions => {
-                run(request, version, |request: CreatePartitionsRequest| {
-                    self.create_partitions(request)
-                })
+            ApiKey::CreateTopics => {
+                run(request, version, |request: CreateTopicsRequest| self.create_topics(request, version))
             }
-            ApiKey::IncrementalAlterConfigs => run(
-                request,
-                version,
-                |request: IncrementalAlterConfigsRequest| self.incremental_alter_configs(request),
-            ),
-            ApiKey::AlterConfigs => run(request, version, |request: AlterConfigsRequest| {
-                self.alter_configs(request)
-            }),
-            ApiKey::ElectLeaders => run(request, version, |request: ElectLeadersRequest| {
-                self.elect_leaders(request, version)
-            }),
+            ApiKey::DeleteTopics => {
+                run(request, version, |request: DeleteTopicsRequest| self.delete_topics(request, version))
+            }
+            ApiKey::CreatePartitions => {
+                run(request, version, |request: CreatePartitionsRequest| self.create_partitions(request))
+            }
+            ApiKey::IncrementalAlterConfigs => {
+                run(request, version, |request: IncrementalAlterConfigsRequest| self.incremental_alter_configs(request))
+            }
+            ApiKey::AlterConfigs => run(request, version, |request: AlterConfigsRequest| self.alter_configs(request)),
+            ApiKey::ElectLeaders => {
+                run(request, version, |request: ElectLeadersRequest| self.elect_leaders(request, version))
+            }
             _ => Err(unsupported),
         }
     }
 }
 
-fn run<Q, R>(
-    request: &ForwardRequest,
-    version: i16,
-    decide: impl FnOnce(Q) -> R,
-) -> Result<Vec<u8>, ResponseError>
+fn run<Q, R>(request: &ForwardRequest, version: i16, decide: impl FnOnce(Q) -> R) -> Result<Vec<u8>, ResponseError>
 where
     Q: Decodable + Message,
     R: Encodable,

@@ -30,9 +30,7 @@ impl Controller {
                 should_shutdown: false,
             };
         }
-        let session = self
-            .sessions
-            .touch(id, now.mono_ms + self.config.session_timeout_ms);
+        let session = self.sessions.touch(id, now.mono_ms + self.config.session_timeout_ms);
         session.metadata_offset = session.metadata_offset.max(request.metadata_offset);
         let is_caught_up = i64::try_from(request.metadata_offset).is_ok_and(|at| at >= epoch);
         let fenced = self.image.broker(id).is_some_and(|broker| broker.fenced);
@@ -60,16 +58,9 @@ impl Controller {
     /// Moves the leadership off a broker that wants to stop. True once it may: when it leads
     /// nothing that another could lead, and the others know it.
     fn controlled_shutdown(&mut self, id: i32, epoch: i64) -> bool {
-        let begun = self
-            .image
-            .broker(id)
-            .is_some_and(|broker| broker.in_controlled_shutdown);
+        let begun = self.image.broker(id).is_some_and(|broker| broker.in_controlled_shutdown);
         if !begun {
-            tracing::info!(
-                broker = id,
-                leads = self.index.led(id).len(),
-                "controlled shutdown"
-            );
+            tracing::info!(broker = id, leads = self.index.led(id).len(), "controlled shutdown");
             self.write(BrokerChange {
                 broker_id: id,
                 broker_epoch: epoch,
@@ -81,18 +72,11 @@ impl Controller {
                 session.shutdown_offset = Some(self.offset);
             }
         }
-        let needed = self
-            .sessions
-            .get(id)
-            .and_then(|session| session.shutdown_offset);
+        let needed = self.sessions.get(id).and_then(|session| session.shutdown_offset);
         let needed = needed.unwrap_or(self.offset);
         self.image
             .brokers()
             .filter(|other| other.id != id && other.is_active())
-            .all(|other| {
-                self.sessions
-                    .get(other.id)
-                    .is_some_and(|session| session.metadata_offset >= needed)
-            })
+            .all(|other| self.sessions.get(other.id).is_some_and(|session| session.metadata_offset >= needed))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use odradek_placement::Load;
 
-use crate::metadata::image::{Partition, TopicPartition};
+use crate::metadata::image::{Image, Partition, TopicPartition};
 
 type Partitions = BTreeSet<TopicPartition>;
 
@@ -24,18 +24,25 @@ static NONE: Partitions = Partitions::new();
 
 impl PartitionIndex {
     /// The partition's state goes from `old` to `new`; `None` where it does not exist.
-    pub(super) fn update(
-        &mut self,
-        at: TopicPartition,
-        old: Option<&Partition>,
-        new: Option<&Partition>,
-    ) {
+    pub(super) fn update(&mut self, at: TopicPartition, old: Option<&Partition>, new: Option<&Partition>) {
         if let Some(old) = old {
             self.remove(at, old);
         }
         if let Some(new) = new {
             self.add(at, new);
         }
+    }
+
+    /// The index of all partitions of an image.
+    pub(super) fn of(image: &Image) -> PartitionIndex {
+        let mut index = PartitionIndex::default();
+        for topic in image.topics() {
+            for (partition, state) in &topic.partitions {
+                let at = TopicPartition { topic_id: topic.id, partition: *partition };
+                index.update(at, None, Some(state));
+            }
+        }
+        index
     }
 
     fn add(&mut self, at: TopicPartition, state: &Partition) {

@@ -32,6 +32,8 @@ mod producer_ids;
 mod random;
 mod registration;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 pub use config::ControllerConfig;
 
@@ -39,9 +41,7 @@ use self::index::PartitionIndex;
 use self::random::Random;
 use self::sessions::Sessions;
 use super::image::{Image, TopicPartition};
-use super::record::{
-    self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, PartitionChange, Record,
-};
+use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, PartitionChange, Record};
 use super::rpc::{ControllerRequest, ControllerResponse, Request};
 use super::topic_config::EffectiveConfig;
 use crate::time::Now;
@@ -81,16 +81,6 @@ impl Controller {
     /// session from `now` on.
     #[must_use]
     pub fn new(image: Image, config: ControllerConfig, now: Now) -> Controller {
-        let mut index = PartitionIndex::default();
-        for topic in image.topics() {
-            for (partition, state) in &topic.partitions {
-                let at = TopicPartition {
-                    topic_id: topic.id,
-                    partition: *partition,
-                };
-                index.update(at, None, Some(state));
-            }
-        }
         let mut sessions = Sessions::default();
         for broker in image.alive_brokers() {
             sessions.open(broker.id, now.mono_ms + config.session_timeout_ms);
@@ -106,8 +96,8 @@ impl Controller {
             rebalance: preferred::Rebalance::new(&config, now),
             offset: image.offset(),
             config,
+            index: PartitionIndex::of(&image),
             image,
-            index,
             sessions,
             records: Vec::new(),
             examined: 0,
@@ -125,18 +115,11 @@ impl Controller {
             Some(Request::RegisterBroker(request)) => self.register(now, request).into(),
             Some(Request::Heartbeat(request)) => self.heartbeat(now, request).into(),
             Some(Request::AlterPartition(request)) => self.alter_partition(request).into(),
-            Some(Request::AllocateProducerIds(request)) => {
-                self.allocate_producer_ids(request).into()
-            }
+            Some(Request::AllocateProducerIds(request)) => self.allocate_producer_ids(request).into(),
             Some(Request::Forward(request)) => self.forward(request).into(),
-            Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => {
-                ControllerResponse::default()
-            }
+            Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => ControllerResponse::default(),
         };
-        Decision {
-            records: std::mem::take(&mut self.records),
-            response,
-        }
+        Decision { records: std::mem::take(&mut self.records), response }
     }
 
     /// What is due at `now`: the first records of a new cluster, expired sessions, preferred
@@ -157,17 +140,13 @@ impl Controller {
         if self.needs_bootstrap() {
             return Some(0);
         }
-        [self.sessions.next_end(), self.rebalance.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.sessions.next_end(), self.rebalance.due()].into_iter().flatten().min()
     }
 
     /// The last connection of a broker broke. It is fenced if neither a heartbeat nor a
     /// registration comes within [`ControllerConfig::disconnect_grace_ms`].
     pub fn broker_disconnected(&mut self, now: Now, broker_id: i32) {
-        self.sessions
-            .broken(broker_id, now.mono_ms + self.config.disconnect_grace_ms);
+        self.sessions.broken(broker_id, now.mono_ms + self.config.disconnect_grace_ms);
     }
 
     /// A broker asked for the metadata that follows on `offset`: it has applied it up to there.
@@ -197,15 +176,10 @@ impl Controller {
 
     fn bootstrap(&mut self) {
         if self.image.cluster_id().is_none() {
-            self.write(record::ClusterId {
-                cluster_id: self.config.cluster_id.clone(),
-            });
+            self.write(record::ClusterId { cluster_id: self.config.cluster_id.clone() });
         }
         if self.image.metadata_version() == 0 {
-            self.write(record::Feature {
-                name: METADATA_VERSION.to_owned(),
-                level: METADATA_VERSION_LATEST,
-            });
+            self.write(record::Feature { name: METADATA_VERSION.to_owned(), level: METADATA_VERSION_LATEST });
         }
     }
 
@@ -220,31 +194,22 @@ impl Controller {
         if let Err(error) = self.image.apply(self.offset, &record) {
             // Decisions are made on this very image, so this is a bug; the log must not get a
             // record that no node could apply.
-            debug_assert!(
-                false,
-                "decided on a record that contradicts the image: {error}"
-            );
+            debug_assert!(false, "decided on a record that contradicts the image: {error}");
             tracing::error!(%error, "a decision that contradicts the metadata is dropped");
             return;
         }
         if let Some(at) = touched {
             let new = self.image.partition(at.topic_id, at.partition);
-            self.index
-                .update(at, old.as_deref(), new.map(|state| &**state));
+            self.index.update(at, old.as_deref(), new.map(|state| &**state));
         }
         self.records.push(record);
     }
 
     fn unindex_topic(&mut self, removed: &record::RemoveTopic) {
-        let topic = uuid::Uuid::from_slice(&removed.topic_id)
-            .ok()
-            .and_then(|id| self.image.topic_by_id(id));
+        let topic = uuid::Uuid::from_slice(&removed.topic_id).ok().and_then(|id| self.image.topic_by_id(id));
         let Some(topic) = topic else { return };
         for (partition, state) in &topic.partitions {
-            let at = TopicPartition {
-                topic_id: topic.id,
-                partition: *partition,
-            };
+            let at = TopicPartition { topic_id: topic.id, partition: *partition };
             self.index.update(at, Some(state), None);
         }
     }
@@ -255,10 +220,14 @@ impl Controller {
         }
     }
 
+    /// Whether the index is what the image says.
+    #[cfg(test)]
+    fn check_index(&self) {
+        assert_eq!(self.index, PartitionIndex::of(&self.image));
+    }
+
     fn is_active(&self, broker_id: i32) -> bool {
-        self.image
-            .broker(broker_id)
-            .is_some_and(|broker| broker.is_active())
+        self.image.broker(broker_id).is_some_and(|broker| broker.is_active())
     }
 
     /// The configuration in force of a topic, as the controller knows it.
@@ -273,8 +242,5 @@ fn touched_partition(record: &Record) -> Option<TopicPartition> {
         Change::PartitionChange(change) => (&change.topic_id, change.partition),
         _ => return None,
     };
-    Some(TopicPartition {
-        topic_id: uuid::Uuid::from_slice(topic_id).ok()?,
-        partition,
-    })
+    Some(TopicPartition { topic_id: uuid::Uuid::from_slice(topic_id).ok()?, partition })
 }

@@ -18,10 +18,7 @@ pub(super) struct Rebalance {
 impl Rebalance {
     pub(super) fn new(config: &ControllerConfig, now: Now) -> Rebalance {
         let first = now.mono_ms + config.leader_imbalance_check_ms;
-        Rebalance {
-            due: config.auto_leader_rebalance.then_some(first),
-            open: BTreeSet::new(),
-        }
+        Rebalance { due: config.auto_leader_rebalance.then_some(first), open: BTreeSet::new() }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
@@ -67,10 +64,7 @@ impl Controller {
             .filter(|broker| broker.is_active())
             .map(|broker| broker.id)
             .filter(|id| {
-                let (displaced, all) = (
-                    self.index.displaced(*id).len(),
-                    self.index.load(*id).leaders,
-                );
+                let (displaced, all) = (self.index.displaced(*id).len(), self.index.load(*id).leaders);
                 displaced * 100 > all * percentage
             })
             .collect()
@@ -86,9 +80,7 @@ impl Controller {
         displaced
             .iter()
             .filter(|at| {
-                self.image
-                    .partition(at.topic_id, at.partition)
-                    .is_some_and(|state| state.isr.contains(&broker))
+                self.image.partition(at.topic_id, at.partition).is_some_and(|state| state.isr.contains(&broker))
             })
             .copied()
             .take(most)
@@ -101,10 +93,7 @@ impl Controller {
         let Some(state) = self.image.partition(at.topic_id, at.partition) else {
             return false;
         };
-        let electorate = Electorate {
-            active: &|broker| self.is_active(broker),
-            unclean: &|| false,
-        };
+        let electorate = Electorate { active: &|broker| self.is_active(broker), unclean: &|| false };
         let Some(next) = with_preferred(state, &electorate) else {
             return false;
         };

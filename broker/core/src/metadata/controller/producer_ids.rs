@@ -23,15 +23,7 @@ impl Controller {
         let Some(next) = first.checked_add(i64::from(PRODUCER_ID_BLOCK)) else {
             return refuse(ResponseError::UnknownServerError);
         };
-        self.write(ProducerIds {
-            broker_id: request.broker_id,
-            broker_epoch: request.broker_epoch,
-            next,
-        });
-        AllocateProducerIdsResponse {
-            error_code: 0,
-            first,
-            count: PRODUCER_ID_BLOCK,
-        }
+        self.write(ProducerIds { broker_id: request.broker_id, broker_epoch: request.broker_epoch, next });
+        AllocateProducerIdsResponse { error_code: 0, first, count: PRODUCER_ID_BLOCK }
     }
 }

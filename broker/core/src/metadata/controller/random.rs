@@ -13,9 +13,7 @@ impl Random {
     pub(super) fn new(seed: u64, offset: u64) -> Random {
         let mut random = Random { state: seed };
         random.state = random.next_u64() ^ offset;
-        Random {
-            state: random.next_u64(),
-        }
+        Random { state: random.next_u64() }
     }
 
     pub(super) fn next_u64(&mut self) -> u64 {

@@ -13,16 +13,8 @@ use crate::time::Now;
 use odradek_wire::ResponseError;
 
 impl Controller {
-    pub(super) fn register(
-        &mut self,
-        now: Now,
-        request: &RegisterBrokerRequest,
-    ) -> RegisterBrokerResponse {
-        let cluster_id = self
-            .image
-            .cluster_id()
-            .unwrap_or(&self.config.cluster_id)
-            .to_owned();
+    pub(super) fn register(&mut self, now: Now, request: &RegisterBrokerRequest) -> RegisterBrokerResponse {
+        let cluster_id = self.image.cluster_id().unwrap_or(&self.config.cluster_id).to_owned();
         let checked = self
             .check_cluster(request, &cluster_id)
             .and_then(|()| Valid::new(request))
@@ -35,11 +27,7 @@ impl Controller {
                 cluster_id,
             },
             Err((error, error_message)) => {
-                tracing::warn!(
-                    broker = request.broker_id,
-                    error_message,
-                    "registration refused"
-                );
+                tracing::warn!(broker = request.broker_id, error_message, "registration refused");
                 RegisterBrokerResponse {
                     error_code: i32::from(error.code()),
                     error_message,
@@ -50,56 +38,31 @@ impl Controller {
         }
     }
 
-    fn check_cluster(
-        &self,
-        request: &RegisterBrokerRequest,
-        cluster_id: &str,
-    ) -> Result<(), Refusal> {
+    fn check_cluster(&self, request: &RegisterBrokerRequest, cluster_id: &str) -> Result<(), Refusal> {
         // A broker with empty folders does not know the cluster yet.
         if request.cluster_id.is_empty() || request.cluster_id == cluster_id {
             return Ok(());
         }
         Err((
             ResponseError::InconsistentClusterId,
-            format!(
-                "Expected cluster ID {cluster_id}, but got cluster ID {}",
-                request.cluster_id
-            ),
+            format!("Expected cluster ID {cluster_id}, but got cluster ID {}", request.cluster_id),
         ))
     }
 
     /// One id, one process; one log directory, one broker.
-    fn check_duplicate(
-        &self,
-        now: Now,
-        request: &RegisterBrokerRequest,
-        valid: &Valid,
-    ) -> Result<(), Refusal> {
-        for other in self
-            .image
-            .brokers()
-            .filter(|other| other.id != request.broker_id)
-        {
-            if let Some(dir) = valid
-                .log_dirs
-                .iter()
-                .find(|dir| other.log_dirs.contains(dir))
-            {
+    fn check_duplicate(&self, now: Now, request: &RegisterBrokerRequest, valid: &Valid) -> Result<(), Refusal> {
+        for other in self.image.brokers().filter(|other| other.id != request.broker_id) {
+            if let Some(dir) = valid.log_dirs.iter().find(|dir| other.log_dirs.contains(dir)) {
                 return Err((
                     ResponseError::InvalidRegistration,
-                    format!(
-                        "Broker {} is already registered with directory {dir}",
-                        other.id
-                    ),
+                    format!("Broker {} is already registered with directory {dir}", other.id),
                 ));
             }
         }
         let Some(registered) = self.image.broker(request.broker_id) else {
             return Ok(());
         };
-        if registered.incarnation == valid.incarnation
-            || !self.sessions.is_live(request.broker_id, now.mono_ms)
-        {
+        if registered.incarnation == valid.incarnation || !self.sessions.is_live(request.broker_id, now.mono_ms) {
             return Ok(());
         }
         // A directory is locked by the process that uses it. When the one before has lost its
@@ -121,10 +84,7 @@ impl Controller {
     fn accept(&mut self, now: Now, request: &RegisterBrokerRequest, valid: &Valid) -> i64 {
         let deadline = now.mono_ms + self.config.session_timeout_ms;
         let before = self.image.broker(request.broker_id).cloned();
-        if let Some(broker) = before
-            .as_ref()
-            .filter(|it| it.incarnation == valid.incarnation)
-        {
+        if let Some(broker) = before.as_ref().filter(|it| it.incarnation == valid.incarnation) {
             // The same process: it did not get the answer, or something about it changed.
             self.sessions.touch(broker.id, deadline);
             self.amend(request, valid, broker);
@@ -138,12 +98,7 @@ impl Controller {
             let loss = valid.loss_since(&broker, request.previous_broker_epoch);
             loss.or((!broker.fenced).then_some(Loss::Fenced))
         });
-        tracing::info!(
-            broker = request.broker_id,
-            epoch,
-            ?loss,
-            "a broker registered"
-        );
+        tracing::info!(broker = request.broker_id, epoch, ?loss, "a broker registered");
         if let Some(loss) = loss {
             self.lose(&BTreeSet::from([request.broker_id]), loss);
         }
@@ -151,10 +106,7 @@ impl Controller {
     }
 
     fn amend(&mut self, request: &RegisterBrokerRequest, valid: &Valid, broker: &Broker) {
-        if request.listeners == broker.listeners
-            && request.rack == broker.rack
-            && valid.log_dirs == broker.log_dirs
-        {
+        if request.listeners == broker.listeners && request.rack == broker.rack && valid.log_dirs == broker.log_dirs {
             return;
         }
         self.write(RegisterBroker {
@@ -183,15 +135,11 @@ impl Valid {
             return Err(invalid(format!("Invalid broker id {}", request.broker_id)));
         }
         let id = |bytes: &Vec<u8>, what: &str| {
-            Uuid::from_slice(bytes)
-                .map_err(|_| invalid(format!("{what} has {} bytes, not 16", bytes.len())))
+            Uuid::from_slice(bytes).map_err(|_| invalid(format!("{what} has {} bytes, not 16", bytes.len())))
         };
         let incarnation = id(&request.incarnation, "The incarnation")?;
-        let log_dirs = request
-            .log_dirs
-            .iter()
-            .map(|dir| id(dir, "A log directory's id"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let log_dirs =
+            request.log_dirs.iter().map(|dir| id(dir, "A log directory's id")).collect::<Result<Vec<_>, _>>()?;
         if log_dirs.is_empty() {
             return Err(invalid("No directories specified in request".to_owned()));
         }
@@ -201,17 +149,11 @@ impl Valid {
         if request.listeners.is_empty() {
             return Err(invalid("No listeners specified in request".to_owned()));
         }
-        Ok(Valid {
-            incarnation,
-            log_dirs,
-        })
+        Ok(Valid { incarnation, log_dirs })
     }
 
     fn has_all_dirs_of(&self, broker: &Broker) -> bool {
-        broker
-            .log_dirs
-            .iter()
-            .all(|dir| self.log_dirs.contains(dir))
+        broker.log_dirs.iter().all(|dir| self.log_dirs.contains(dir))
     }
 
     /// What the broker lost since it was registered; `None` when nothing.

@@ -17,8 +17,7 @@ pub(super) struct Session {
 
 impl Session {
     fn ends_at(&self) -> u64 {
-        self.broken_deadline
-            .map_or(self.deadline, |broken| broken.min(self.deadline))
+        self.broken_deadline.map_or(self.deadline, |broken| broken.min(self.deadline))
     }
 }
 
@@ -31,12 +30,7 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Gives the broker a new session; all that was known of the one before is forgotten.
     pub(super) fn open(&mut self, broker: i32, deadline: u64) {
-        let session = Session {
-            deadline,
-            broken_deadline: None,
-            metadata_offset: 0,
-            shutdown_offset: None,
-        };
+        let session = Session { deadline, broken_deadline: None, metadata_offset: 0, shutdown_offset: None };
         self.by_broker.insert(broker, session);
     }
 
@@ -70,16 +64,12 @@ impl Sessions {
 
     /// Whether the broker has a session that did not end.
     pub(super) fn is_live(&self, broker: i32, now: u64) -> bool {
-        self.by_broker
-            .get(&broker)
-            .is_some_and(|session| now < session.ends_at())
+        self.by_broker.get(&broker).is_some_and(|session| now < session.ends_at())
     }
 
     /// Whether the broker's connection broke and it said nothing since.
     pub(super) fn is_broken(&self, broker: i32) -> bool {
-        self.by_broker
-            .get(&broker)
-            .is_some_and(|session| session.broken_deadline.is_some())
+        self.by_broker.get(&broker).is_some_and(|session| session.broken_deadline.is_some())
     }
 
     pub(super) fn close(&mut self, broker: i32) {
@@ -88,12 +78,8 @@ impl Sessions {
 
     /// The brokers whose sessions ended; they have none any more.
     pub(super) fn take_expired(&mut self, now: u64) -> Vec<i32> {
-        let expired: Vec<i32> = self
-            .by_broker
-            .iter()
-            .filter(|(_, session)| session.ends_at() <= now)
-            .map(|(broker, _)| *broker)
-            .collect();
+        let expired: Vec<i32> =
+            self.by_broker.iter().filter(|(_, session)| session.ends_at() <= now).map(|(broker, _)| *broker).collect();
         for broker in &expired {
             self.close(*broker);
         }

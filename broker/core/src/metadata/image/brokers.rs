@@ -50,11 +50,7 @@ impl Broker {
             incarnation: self.incarnation.as_bytes().to_vec(),
             listeners: self.listeners.clone(),
             rack: self.rack.clone(),
-            log_dirs: self
-                .log_dirs
-                .iter()
-                .map(|id| id.as_bytes().to_vec())
-                .collect(),
+            log_dirs: self.log_dirs.iter().map(|id| id.as_bytes().to_vec()).collect(),
             fenced: self.fenced,
             in_controlled_shutdown: self.in_controlled_shutdown,
         }
@@ -96,11 +92,7 @@ impl Brokers {
             incarnation: uuid(&change.incarnation)?,
             listeners: change.listeners.clone(),
             rack: change.rack.clone(),
-            log_dirs: change
-                .log_dirs
-                .iter()
-                .map(|id| uuid(id))
-                .collect::<Result<_, _>>()?,
+            log_dirs: change.log_dirs.iter().map(|id| uuid(id)).collect::<Result<_, _>>()?,
             fenced: change.fenced,
             in_controlled_shutdown: change.in_controlled_shutdown,
         };
@@ -120,20 +112,14 @@ impl Brokers {
         Ok(())
     }
 
-    pub(super) fn unregister(
-        &mut self,
-        change: &record::UnregisterBroker,
-    ) -> Result<(), ApplyError> {
+    pub(super) fn unregister(&mut self, change: &record::UnregisterBroker) -> Result<(), ApplyError> {
         self.under_epoch(change.broker_id, change.broker_epoch)?;
         self.by_id.remove(&change.broker_id);
         Ok(())
     }
 
     fn under_epoch(&mut self, id: i32, epoch: i64) -> Result<&mut Arc<Broker>, ApplyError> {
-        self.by_id
-            .get_mut(&id)
-            .filter(|broker| broker.epoch == epoch)
-            .ok_or(ApplyError::UnknownBroker { id, epoch })
+        self.by_id.get_mut(&id).filter(|broker| broker.epoch == epoch).ok_or(ApplyError::UnknownBroker { id, epoch })
     }
 
     pub(super) fn to_records(&self, records: &mut Vec<Record>) {

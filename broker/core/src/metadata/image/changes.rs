@@ -46,16 +46,10 @@ impl Changes {
                 DiffItem::Remove(id, _) => {
                     changes.removed_topics.insert(*id);
                 }
-                DiffItem::Update {
-                    old: (id, old),
-                    new: (_, new),
-                } => {
+                DiffItem::Update { old: (id, old), new: (_, new) } => {
                     for item in old.partitions.diff(&new.partitions) {
                         let partition = *key(&item);
-                        changes.partitions.insert(TopicPartition {
-                            topic_id: *id,
-                            partition,
-                        });
+                        changes.partitions.insert(TopicPartition { topic_id: *id, partition });
                     }
                 }
             }
@@ -64,11 +58,9 @@ impl Changes {
     }
 
     fn all_partitions(&mut self, topic: &Topic) {
-        self.partitions
-            .extend(topic.partitions.keys().map(|partition| TopicPartition {
-                topic_id: topic.id,
-                partition: *partition,
-            }));
+        self.partitions.extend(
+            topic.partitions.keys().map(|partition| TopicPartition { topic_id: topic.id, partition: *partition }),
+        );
     }
 }
 

@@ -34,12 +34,9 @@ impl Resource {
         match kind {
             TOPIC => Ok(Resource::Topic(name.to_owned())),
             BROKER if name.is_empty() => Ok(Resource::DefaultBroker),
-            BROKER => name
-                .parse()
-                .map(Resource::Broker)
-                .map_err(|_| ApplyError::BadBrokerName {
-                    name: name.to_owned(),
-                }),
+            BROKER => {
+                name.parse().map(Resource::Broker).map_err(|_| ApplyError::BadBrokerName { name: name.to_owned() })
+            }
             kind => Err(ApplyError::UnknownResourceType { kind }),
         }
     }

@@ -47,10 +47,7 @@ impl Image {
     /// # Errors
     ///
     /// When a record cannot be applied; the snapshot is then of no use.
-    pub fn from_records<'a>(
-        offset: u64,
-        records: impl IntoIterator<Item = &'a Record>,
-    ) -> Result<Image, ApplyError> {
+    pub fn from_records<'a>(offset: u64, records: impl IntoIterator<Item = &'a Record>) -> Result<Image, ApplyError> {
         let mut image = Image::new();
         for record in records {
             image.apply(offset, record)?;
@@ -67,10 +64,7 @@ impl Image {
     /// was, and the node that meets this in a committed entry must stop: it cannot know the
     /// metadata any more.
     pub fn apply(&mut self, offset: u64, record: &Record) -> Result<(), ApplyError> {
-        let change = record
-            .change
-            .as_ref()
-            .ok_or(ApplyError::UnknownKind { offset })?;
+        let change = record.change.as_ref().ok_or(ApplyError::UnknownKind { offset })?;
         match change {
             Change::RegisterBroker(change) => self.brokers.register(change)?,
             Change::BrokerChange(change) => self.brokers.change(change)?,
@@ -80,29 +74,19 @@ impl Image {
             Change::PartitionChange(change) => self.topics.change_partition(change)?,
             Change::RemoveTopic(change) => {
                 let name = self.topics.remove(change)?;
-                self.configs
-                    .remove_resource(&Resource::Topic(name.to_string()));
+                self.configs.remove_resource(&Resource::Topic(name.to_string()));
             }
             Change::Config(change) => self.apply_config(change)?,
             Change::ProducerIds(change) => {
                 if change.next < self.next_producer_id {
-                    return Err(ApplyError::ProducerIdsBack {
-                        next: change.next,
-                        had: self.next_producer_id,
-                    });
+                    return Err(ApplyError::ProducerIdsBack { next: change.next, had: self.next_producer_id });
                 }
                 self.next_producer_id = change.next;
             }
             Change::Feature(change) => self.apply_feature(change)?,
             Change::ClusterId(change) => {
-                if self
-                    .cluster_id
-                    .as_deref()
-                    .is_some_and(|had| had != change.cluster_id)
-                {
-                    return Err(ApplyError::ClusterIdChanged {
-                        to: change.cluster_id.clone(),
-                    });
+                if self.cluster_id.as_deref().is_some_and(|had| had != change.cluster_id) {
+                    return Err(ApplyError::ClusterIdChanged { to: change.cluster_id.clone() });
                 }
                 self.cluster_id = Some(change.cluster_id.as_str().into());
             }
@@ -123,17 +107,13 @@ impl Image {
         {
             return Err(ApplyError::UnknownTopicName { name: name.clone() });
         }
-        self.configs
-            .set(resource, &change.key, change.value.as_deref());
+        self.configs.set(resource, &change.key, change.value.as_deref());
         Ok(())
     }
 
     fn apply_feature(&mut self, change: &record::Feature) -> Result<(), ApplyError> {
         if change.name == METADATA_VERSION && change.level > METADATA_VERSION_LATEST {
-            return Err(ApplyError::NewerMetadataVersion {
-                level: change.level,
-                latest: METADATA_VERSION_LATEST,
-            });
+            return Err(ApplyError::NewerMetadataVersion { level: change.level, latest: METADATA_VERSION_LATEST });
         }
         if change.level == 0 {
             self.features.remove(&change.name);
@@ -148,34 +128,16 @@ impl Image {
     pub fn to_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         if let Some(cluster_id) = &self.cluster_id {
-            records.push(
-                record::ClusterId {
-                    cluster_id: cluster_id.to_string(),
-                }
-                .into(),
-            );
+            records.push(record::ClusterId { cluster_id: cluster_id.to_string() }.into());
         }
         for (name, level) in &self.features {
-            records.push(
-                record::Feature {
-                    name: name.clone(),
-                    level: *level,
-                }
-                .into(),
-            );
+            records.push(record::Feature { name: name.clone(), level: *level }.into());
         }
         self.brokers.to_records(&mut records);
         self.topics.to_records(&mut records);
         self.configs.to_records(&mut records);
         if self.next_producer_id > 0 {
-            records.push(
-                record::ProducerIds {
-                    broker_id: -1,
-                    broker_epoch: -1,
-                    next: self.next_producer_id,
-                }
-                .into(),
-            );
+            records.push(record::ProducerIds { broker_id: -1, broker_epoch: -1, next: self.next_producer_id }.into());
         }
         records
     }
@@ -200,9 +162,7 @@ impl Image {
 
     /// The features that are on, with their levels, in the order of their names.
     pub fn features(&self) -> impl Iterator<Item = (&str, i32)> {
-        self.features
-            .iter()
-            .map(|(name, level)| (name.as_str(), *level))
+        self.features.iter().map(|(name, level)| (name.as_str(), *level))
     }
 
     /// The first producer id that was not handed out.

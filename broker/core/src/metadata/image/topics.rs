@@ -32,9 +32,7 @@ impl Topic {
     /// How many replicas its first partition has; 0 for a topic without partitions.
     #[must_use]
     pub fn replication_factor(&self) -> usize {
-        self.partitions
-            .get_min()
-            .map_or(0, |(_, partition)| partition.replicas.len())
+        self.partitions.get_min().map_or(0, |(_, partition)| partition.replicas.len())
     }
 }
 
@@ -90,11 +88,7 @@ impl Partition {
             removing: self.removing.clone(),
             elr: self.elr.clone(),
             last_known_leader: self.last_known_leader,
-            directories: self
-                .directories
-                .iter()
-                .map(|id| id.as_bytes().to_vec())
-                .collect(),
+            directories: self.directories.iter().map(|id| id.as_bytes().to_vec()).collect(),
         }
         .into()
     }
@@ -110,22 +104,14 @@ impl Partition {
             removing: change.removing.clone(),
             elr: change.elr.clone(),
             last_known_leader: change.last_known_leader,
-            directories: change
-                .directories
-                .iter()
-                .map(|id| uuid(id))
-                .collect::<Result<_, _>>()?,
+            directories: change.directories.iter().map(|id| uuid(id)).collect::<Result<_, _>>()?,
         })
     }
 
     fn change(&mut self, change: &record::PartitionChange) -> Result<(), ApplyError> {
         if let Some(directories) = &change.directories {
             // First, because only this can fail.
-            self.directories = directories
-                .ids
-                .iter()
-                .map(|id| uuid(id))
-                .collect::<Result<_, _>>()?;
+            self.directories = directories.ids.iter().map(|id| uuid(id)).collect::<Result<_, _>>()?;
         }
         let lists = [
             (&change.replicas, &mut self.replicas),
@@ -181,86 +167,48 @@ impl Topics {
     pub(super) fn create(&mut self, change: &record::Topic) -> Result<(), ApplyError> {
         let id = uuid(&change.topic_id)?;
         if self.by_id.contains_key(&id) || self.by_name.contains_key(change.name.as_str()) {
-            return Err(ApplyError::DuplicateTopic {
-                id,
-                name: change.name.clone(),
-            });
+            return Err(ApplyError::DuplicateTopic { id, name: change.name.clone() });
         }
         let name: Arc<str> = change.name.as_str().into();
         self.by_name.insert(name.clone(), id);
-        self.by_id.insert(
-            id,
-            Arc::new(Topic {
-                id,
-                name,
-                partitions: OrdMap::new(),
-            }),
-        );
+        self.by_id.insert(id, Arc::new(Topic { id, name, partitions: OrdMap::new() }));
         Ok(())
     }
 
-    pub(super) fn create_partition(
-        &mut self,
-        change: &record::Partition,
-    ) -> Result<(), ApplyError> {
+    pub(super) fn create_partition(&mut self, change: &record::Partition) -> Result<(), ApplyError> {
         let topic_id = uuid(&change.topic_id)?;
         let partition = change.partition;
         let state = Partition::from_record(change)?;
-        let topic = self
-            .by_id
-            .get_mut(&topic_id)
-            .ok_or(ApplyError::UnknownTopic { id: topic_id })?;
+        let topic = self.by_id.get_mut(&topic_id).ok_or(ApplyError::UnknownTopic { id: topic_id })?;
         if topic.partitions.contains_key(&partition) {
-            return Err(ApplyError::DuplicatePartition {
-                topic_id,
-                partition,
-            });
+            return Err(ApplyError::DuplicatePartition { topic_id, partition });
         }
-        Arc::make_mut(topic)
-            .partitions
-            .insert(partition, Arc::new(state));
+        Arc::make_mut(topic).partitions.insert(partition, Arc::new(state));
         Ok(())
     }
 
-    pub(super) fn change_partition(
-        &mut self,
-        change: &record::PartitionChange,
-    ) -> Result<(), ApplyError> {
+    pub(super) fn change_partition(&mut self, change: &record::PartitionChange) -> Result<(), ApplyError> {
         let topic_id = uuid(&change.topic_id)?;
         let partition = change.partition;
-        let topic = self
-            .by_id
-            .get_mut(&topic_id)
-            .ok_or(ApplyError::UnknownTopic { id: topic_id })?;
-        let state = Arc::make_mut(topic).partitions.get_mut(&partition).ok_or(
-            ApplyError::UnknownPartition {
-                topic_id,
-                partition,
-            },
-        )?;
+        let topic = self.by_id.get_mut(&topic_id).ok_or(ApplyError::UnknownTopic { id: topic_id })?;
+        let state = Arc::make_mut(topic)
+            .partitions
+            .get_mut(&partition)
+            .ok_or(ApplyError::UnknownPartition { topic_id, partition })?;
         Arc::make_mut(state).change(change)
     }
 
     /// The name of the topic that is gone.
     pub(super) fn remove(&mut self, change: &record::RemoveTopic) -> Result<Arc<str>, ApplyError> {
         let id = uuid(&change.topic_id)?;
-        let topic = self
-            .by_id
-            .remove(&id)
-            .ok_or(ApplyError::UnknownTopic { id })?;
+        let topic = self.by_id.remove(&id).ok_or(ApplyError::UnknownTopic { id })?;
         self.by_name.remove(&topic.name);
         Ok(topic.name.clone())
     }
 
     pub(super) fn to_records(&self, records: &mut Vec<Record>) {
         for topic in self.by_id.values() {
-            records.push(
-                record::Topic {
-                    topic_id: topic.id.as_bytes().to_vec(),
-                    name: topic.name.to_string(),
-                }
-                .into(),
-            );
+            records.push(record::Topic { topic_id: topic.id.as_bytes().to_vec(), name: topic.name.to_string() }.into());
             for (index, partition) in &topic.partitions {
                 records.push(partition.to_record(topic.id, *index));
             }

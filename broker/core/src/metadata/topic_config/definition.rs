@@ -115,12 +115,8 @@ impl TopicConfig {
     ///
     /// Kafka's sentence on what is wrong with it.
     pub fn validate(&self, value: &str) -> Result<(), String> {
-        let invalid = |value: &str, why: &str| {
-            Err(format!(
-                "Invalid value {value} for configuration {}: {why}",
-                self.name
-            ))
-        };
+        let invalid =
+            |value: &str, why: &str| Err(format!("Invalid value {value} for configuration {}: {why}", self.name));
         let trimmed = value.trim();
         match self.kind {
             Type::Boolean => {
@@ -162,33 +158,21 @@ impl TopicConfig {
         let items = list_items(value);
         let checked = match self.rule {
             Rule::ThrottledReplicas => check_throttled(self.name, &items),
-            rule => items
-                .iter()
-                .try_for_each(|item| rule.check_text(item).map_err(|why| (item.to_string(), why))),
+            rule => items.iter().try_for_each(|item| rule.check_text(item).map_err(|why| (item.to_string(), why))),
         };
-        checked.map_err(|(value, why)| {
-            format!(
-                "Invalid value {value} for configuration {}: {why}",
-                self.name
-            )
-        })
+        checked.map_err(|(value, why)| format!("Invalid value {value} for configuration {}: {why}", self.name))
     }
 }
 
 /// The items of a list value.
 pub(super) fn list_items(value: &str) -> Vec<&str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .collect()
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
 fn check_throttled(key: &str, items: &[&str]) -> Result<(), (String, String)> {
     let numbers = |item: &&str| {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        item.split_once(':')
-            .is_some_and(|(left, right)| digits(left) && digits(right))
+        item.split_once(':').is_some_and(|(left, right)| digits(left) && digits(right))
     };
     if items == ["*"] || items.iter().all(numbers) {
         return Ok(());
@@ -208,15 +192,9 @@ impl Rule {
             Rule::AtLeast(least) | Rule::Between(least, _) if number < least => {
                 Err(format!("Value must be at least {least}"))
             }
-            Rule::Between(_, most) if number > most => {
-                Err(format!("Value must be no more than {most}"))
-            }
-            Rule::BetweenOr(least, most, or)
-                if number != or && !(least..=most).contains(&number) =>
-            {
-                Err(format!(
-                    "Value must be between {least} and {most} or equal to {or}"
-                ))
+            Rule::Between(_, most) if number > most => Err(format!("Value must be no more than {most}")),
+            Rule::BetweenOr(least, most, or) if number != or && !(least..=most).contains(&number) => {
+                Err(format!("Value must be between {least} and {most} or equal to {or}"))
             }
             _ => Ok(()),
         }
@@ -227,18 +205,14 @@ impl Rule {
             Rule::Between(least, _) if number.is_nan() || number < least as f64 => {
                 Err(format!("Value must be at least {least}"))
             }
-            Rule::Between(_, most) if number > most as f64 => {
-                Err(format!("Value must be no more than {most}"))
-            }
+            Rule::Between(_, most) if number > most as f64 => Err(format!("Value must be no more than {most}")),
             _ => Ok(()),
         }
     }
 
     fn check_text(&self, text: &str) -> Result<(), String> {
         match *self {
-            Rule::OneOf(texts) if !texts.contains(&text) => {
-                Err(format!("String must be one of: {}", texts.join(", ")))
-            }
+            Rule::OneOf(texts) if !texts.contains(&text) => Err(format!("String must be one of: {}", texts.join(", "))),
             _ => Ok(()),
         }
     }
@@ -250,15 +224,8 @@ impl Rule {
 ///
 /// Kafka's sentence on what is wrong with them.
 pub fn validate_together<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
-    let long = |key: &str, default: i64| {
-        get(key)
-            .and_then(|value| value.trim().parse().ok())
-            .unwrap_or(default)
-    };
-    let (least, most) = (
-        long("min.compaction.lag.ms", 0),
-        long("max.compaction.lag.ms", i64::MAX),
-    );
+    let long = |key: &str, default: i64| get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
+    let (least, most) = (long("min.compaction.lag.ms", 0), long("max.compaction.lag.ms", i64::MAX));
     if least > most {
         return Err(format!(
             "conflict topic config setting min.compaction.lag.ms ({least}) > \
@@ -279,37 +246,22 @@ mod tests {
 
     #[test]
     fn the_table_is_in_order_and_its_defaults_are_valid() {
-        assert!(
-            TOPIC_CONFIGS
-                .windows(2)
-                .all(|pair| pair[0].name < pair[1].name)
-        );
+        assert!(TOPIC_CONFIGS.windows(2).all(|pair| pair[0].name < pair[1].name));
         for config in TOPIC_CONFIGS {
             if let Some(default) = config.default {
                 assert_eq!(config.validate(default), Ok(()), "{}", config.name);
             }
         }
         assert_eq!(definition("nope"), None);
-        assert_eq!(
-            definition_of_synonym("log.roll.hours").unwrap().name,
-            "segment.ms"
-        );
+        assert_eq!(definition_of_synonym("log.roll.hours").unwrap().name, "segment.ms");
     }
 
     #[test]
     fn values_are_judged_as_in_kafka() {
         // What Apache Kafka 4.4.0 itself says.
         let refused = [
-            (
-                "retention.ms",
-                "abc",
-                "Invalid value abc for configuration retention.ms: Not a number of type LONG",
-            ),
-            (
-                "retention.ms",
-                "-2",
-                "Invalid value -2 for configuration retention.ms: Value must be at least -1",
-            ),
+            ("retention.ms", "abc", "Invalid value abc for configuration retention.ms: Not a number of type LONG"),
+            ("retention.ms", "-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"),
             (
                 "cleanup.policy",
                 "foo",
@@ -325,11 +277,7 @@ mod tests {
                 "0",
                 "Invalid value 0 for configuration min.insync.replicas: Value must be at least 1",
             ),
-            (
-                "segment.bytes",
-                "10",
-                "Invalid value 10 for configuration segment.bytes: Value must be at least 1048576",
-            ),
+            ("segment.bytes", "10", "Invalid value 10 for configuration segment.bytes: Value must be at least 1048576"),
             (
                 "segment.bytes",
                 "99999999999",
@@ -386,20 +334,13 @@ mod tests {
             "max.compaction.lag.ms" => Some("5"),
             _ => None,
         };
-        assert!(
-            validate_together(get)
-                .unwrap_err()
-                .contains("(10) > max.compaction.lag.ms (5)")
-        );
+        assert!(validate_together(get).unwrap_err().contains("(10) > max.compaction.lag.ms (5)"));
         assert_eq!(validate_together(|_| None), Ok(()));
     }
 
     #[test]
     fn units_are_converted() {
-        let hours = Synonym {
-            name: "log.retention.hours",
-            unit: Unit::Hours,
-        };
+        let hours = Synonym { name: "log.retention.hours", unit: Unit::Hours };
         assert_eq!(hours.convert("168"), "604800000");
         assert_eq!(hours.convert("-1"), "-1");
     }

@@ -66,10 +66,7 @@ impl<'a> EffectiveConfig<'a> {
     /// The same with `topic` in place of what the image holds: for a topic that is being made.
     #[must_use]
     pub fn with_topic(self, topic: &'a ConfigMap) -> EffectiveConfig<'a> {
-        EffectiveConfig {
-            topic: Some(topic),
-            ..self
-        }
+        EffectiveConfig { topic: Some(topic), ..self }
     }
 
     /// Every value found, the one in force first: what DescribeConfigs shows as synonyms.
@@ -78,44 +75,25 @@ impl<'a> EffectiveConfig<'a> {
         let mut found = Vec::new();
         let on_topic = self.topic.and_then(|map| map.get_key_value(config.name));
         if let Some((key, value)) = on_topic {
-            found.push(Effective {
-                key,
-                value: value.into(),
-                source: Source::Topic,
-            });
+            found.push(Effective { key, value: value.into(), source: Source::Topic });
         }
-        let dynamic = [
-            (self.broker, Source::Broker),
-            (self.default_broker, Source::DefaultBroker),
-        ];
+        let dynamic = [(self.broker, Source::Broker), (self.default_broker, Source::DefaultBroker)];
         for (map, source) in dynamic {
             for synonym in config.synonyms {
                 if let Some((key, value)) = map.and_then(|map| map.get_key_value(synonym.name)) {
-                    found.push(Effective {
-                        key,
-                        value: synonym.convert(value).into(),
-                        source,
-                    });
+                    found.push(Effective { key, value: synonym.convert(value).into(), source });
                 }
             }
         }
         for synonym in config.synonyms {
             if let Some((key, value)) = self.server.get_key_value(synonym.name) {
                 let value = synonym.convert(value).into();
-                found.push(Effective {
-                    key,
-                    value,
-                    source: Source::Static,
-                });
+                found.push(Effective { key, value, source: Source::Static });
             }
         }
         if let Some(default) = config.default {
             let key = config.broker_key().unwrap_or(config.name);
-            found.push(Effective {
-                key,
-                value: default.into(),
-                source: Source::Default,
-            });
+            found.push(Effective { key, value: default.into(), source: Source::Default });
         }
         found
     }
@@ -128,10 +106,7 @@ impl<'a> EffectiveConfig<'a> {
 
     /// Every key that may be shown, with its value in force, in the order of the keys.
     pub fn all(&self) -> impl Iterator<Item = (&'static TopicConfig, Effective<'a>)> + '_ {
-        TOPIC_CONFIGS
-            .iter()
-            .filter(|config| !config.internal)
-            .filter_map(|config| Some((config, self.of(config)?)))
+        TOPIC_CONFIGS.iter().filter(|config| !config.internal).filter_map(|config| Some((config, self.of(config)?)))
     }
 
     /// The value in force of `key`; `None` when there is no such topic configuration.
@@ -144,41 +119,31 @@ impl<'a> EffectiveConfig<'a> {
     /// as not set; `None` for a key that is no number or unknown.
     #[must_use]
     pub fn long(&self, key: &str) -> Option<i64> {
-        self.layers(definition(key)?)
-            .iter()
-            .find_map(|found| found.value.trim().parse().ok())
+        self.layers(definition(key)?).iter().find_map(|found| found.value.trim().parse().ok())
     }
 
     /// A floating point number in force, as [`EffectiveConfig::long`].
     #[must_use]
     pub fn double(&self, key: &str) -> Option<f64> {
-        self.layers(definition(key)?)
-            .iter()
-            .find_map(|found| found.value.trim().parse().ok())
+        self.layers(definition(key)?).iter().find_map(|found| found.value.trim().parse().ok())
     }
 
     /// Whether `key` is `true`; false for a key that is unknown.
     #[must_use]
     pub fn flag(&self, key: &str) -> bool {
-        self.text(key)
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        self.text(key).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     }
 
     /// The items of a list; empty for a key that is unknown.
     #[must_use]
     pub fn list(&self, key: &str) -> Vec<String> {
-        self.text(key)
-            .map(|value| list_items(&value).into_iter().map(str::to_owned).collect())
-            .unwrap_or_default()
+        self.text(key).map(|value| list_items(&value).into_iter().map(str::to_owned).collect()).unwrap_or_default()
     }
 
     /// `min.insync.replicas`, at least 1.
     #[must_use]
     pub fn min_insync_replicas(&self) -> usize {
-        self.long("min.insync.replicas")
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(1)
-            .max(1)
+        self.long("min.insync.replicas").and_then(|number| usize::try_from(number).ok()).unwrap_or(1).max(1)
     }
 
     /// `unclean.leader.election.enable`.
@@ -207,37 +172,19 @@ mod tests {
     fn the_nearest_value_wins() {
         let mut image = Image::new();
         let mut server = BTreeMap::new();
-        image
-            .apply(
-                1,
-                &record::Topic {
-                    topic_id: vec![7; 16],
-                    name: "t".to_owned(),
-                }
-                .into(),
-            )
-            .unwrap();
+        image.apply(1, &record::Topic { topic_id: vec![7; 16], name: "t".to_owned() }.into()).unwrap();
         let retention = |image: &Image, server: &BTreeMap<String, String>| {
             let config = EffectiveConfig::new(image, "t", Some(1), server);
             let found = config.of(definition("retention.ms").unwrap()).unwrap();
             (found.value.into_owned(), found.source)
         };
-        assert_eq!(
-            retention(&image, &server),
-            ("604800000".to_owned(), Source::Default)
-        );
+        assert_eq!(retention(&image, &server), ("604800000".to_owned(), Source::Default));
         server.insert("log.retention.hours".to_owned(), "2".to_owned());
-        assert_eq!(
-            retention(&image, &server),
-            ("7200000".to_owned(), Source::Static)
-        );
+        assert_eq!(retention(&image, &server), ("7200000".to_owned(), Source::Static));
         server.insert("log.retention.ms".to_owned(), "3".to_owned());
         assert_eq!(retention(&image, &server), ("3".to_owned(), Source::Static));
         set(&mut image, 4, "", "log.retention.ms", "4");
-        assert_eq!(
-            retention(&image, &server),
-            ("4".to_owned(), Source::DefaultBroker)
-        );
+        assert_eq!(retention(&image, &server), ("4".to_owned(), Source::DefaultBroker));
         set(&mut image, 4, "1", "log.retention.ms", "5");
         assert_eq!(retention(&image, &server), ("5".to_owned(), Source::Broker));
         set(&mut image, 2, "t", "retention.ms", "6");
@@ -250,15 +197,8 @@ mod tests {
             .collect();
         assert_eq!(
             sources,
-            [
-                (1, "6"),
-                (2, "5"),
-                (3, "4"),
-                (4, "3"),
-                (4, "7200000"),
-                (5, "604800000")
-            ]
-            .map(|(source, value)| (source, value.to_owned()))
+            [(1, "6"), (2, "5"), (3, "4"), (4, "3"), (4, "7200000"), (5, "604800000")]
+                .map(|(source, value)| (source, value.to_owned()))
         );
         assert_eq!(config.long("retention.ms"), Some(6));
     }

@@ -12,16 +12,11 @@ pub use table::TOPIC_CONFIGS;
 /// The definition of a topic's key.
 #[must_use]
 pub fn definition(name: &str) -> Option<&'static TopicConfig> {
-    TOPIC_CONFIGS
-        .binary_search_by(|config| config.name.cmp(name))
-        .ok()
-        .and_then(|at| TOPIC_CONFIGS.get(at))
+    TOPIC_CONFIGS.binary_search_by(|config| config.name.cmp(name)).ok().and_then(|at| TOPIC_CONFIGS.get(at))
 }
 
 /// The topic's key whose default the broker's key `name` sets.
 #[must_use]
 pub fn definition_of_synonym(name: &str) -> Option<&'static TopicConfig> {
-    TOPIC_CONFIGS
-        .iter()
-        .find(|config| config.synonyms.iter().any(|synonym| synonym.name == name))
+    TOPIC_CONFIGS.iter().find(|config| config.synonyms.iter().any(|synonym| synonym.name == name))
 }

@@ -1,0 +1,15 @@
+//! The controller from outside, by its requests; one topic a file.
+
+mod alter_partition;
+mod cluster;
+mod configs;
+mod elections;
+mod invariants;
+mod registration;
+mod scale;
+mod sessions;
+mod shutdown;
+mod simulation;
+mod topics;
+
+pub(super) use cluster::Cluster;

@@ -1,0 +1,198 @@
+//! Random runs: whatever happens in whatever order, the invariants hold.
+
+use odradek_wire::messages::CreatePartitionsRequest;
+use odradek_wire::messages::DeleteTopicsRequest;
+use odradek_wire::messages::create_partitions_request::CreatePartitionsTopic;
+use proptest::prelude::*;
+
+use super::Cluster;
+use super::cluster::text;
+use crate::metadata::controller::ControllerConfig;
+use crate::metadata::rpc::AllocateProducerIdsRequest;
+
+const BROKERS: i32 = 5;
+const TOPICS: usize = 4;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register { broker: i32, clean: bool, empty_disk: bool },
+    Heartbeat { broker: i32, fence: bool, stop: bool },
+    Disconnect { broker: i32 },
+    Pass { ms: u64 },
+    Create { topic: usize, partitions: i32, factor: i16 },
+    Grow { topic: usize, count: i32 },
+    Delete { topic: usize },
+    Alter { topic: usize, partition: i32, members: u8, stale: bool },
+    Elect { topic: usize },
+    ProducerIds { broker: i32 },
+    HoldBack { on: bool },
+    Commit { most: usize },
+    FailOver,
+    Unclean { topic: usize, on: bool },
+    ElectUnclean { topic: usize },
+}
+
+fn step(unclean: bool) -> impl Strategy<Value = Step> {
+    let broker = 1..=BROKERS;
+    let topic = 0..TOPICS;
+    let unclean_steps = prop_oneof![
+        (topic.clone(), any::<bool>()).prop_map(|(topic, on)| Step::Unclean { topic, on }),
+        topic.clone().prop_map(|topic| Step::ElectUnclean { topic }),
+    ];
+    let clean_steps = prop_oneof![
+        6 => (broker.clone(), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(broker, clean, empty_disk)| Step::Register { broker, clean, empty_disk }
+        ),
+        24 => (broker.clone(), prop::bool::weighted(0.05), prop::bool::weighted(0.1))
+            .prop_map(|(broker, fence, stop)| Step::Heartbeat { broker, fence, stop }),
+        4 => broker.clone().prop_map(|broker| Step::Disconnect { broker }),
+        10 => (1_u64..4_000).prop_map(|ms| Step::Pass { ms }),
+        1 => Just(Step::Pass { ms: 400_000 }),
+        5 => (topic.clone(), 1..4, 1_i16..4).prop_map(
+            |(topic, partitions, factor)| Step::Create { topic, partitions, factor }
+        ),
+        2 => (topic.clone(), 2..6).prop_map(|(topic, count)| Step::Grow { topic, count }),
+        1 => topic.clone().prop_map(|topic| Step::Delete { topic }),
+        16 => (topic.clone(), 0..4, any::<u8>(), prop::bool::weighted(0.1)).prop_map(
+            |(topic, partition, members, stale)| Step::Alter { topic, partition, members, stale }
+        ),
+        3 => topic.clone().prop_map(|topic| Step::Elect { topic }),
+        2 => broker.prop_map(|broker| Step::ProducerIds { broker }),
+        3 => any::<bool>().prop_map(|on| Step::HoldBack { on }),
+        3 => (0_usize..4).prop_map(|most| Step::Commit { most }),
+        2 => Just(Step::FailOver),
+    ];
+    if unclean { prop_oneof![20 => clean_steps, 1 => unclean_steps].boxed() } else { clean_steps.boxed() }
+}
+
+fn name(topic: usize) -> String {
+    format!("topic-{topic}")
+}
+
+impl Cluster {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Register { broker, clean, empty_disk } => {
+                self.register_request(broker, clean);
+                let known = self.brokers.get_mut(&broker).unwrap();
+                let before = known.clone();
+                if empty_disk {
+                    let dir = known.log_dirs[0];
+                    known.log_dirs = vec![if dir < 200 { dir + 100 } else { dir - 100 }];
+                }
+                if self.register(broker, clean).error_code != 0 {
+                    // The first process goes on.
+                    self.brokers.insert(broker, before);
+                }
+            }
+            Step::Heartbeat { broker, fence, stop } => {
+                if self.brokers.contains_key(&broker) {
+                    self.heartbeat_with(broker, fence, stop);
+                }
+            }
+            Step::Disconnect { broker } => self.controller.broker_disconnected(self.now, broker),
+            Step::Pass { ms } => self.pass(ms),
+            Step::Create { topic, partitions, factor } => {
+                self.create(&name(topic), partitions, factor, &[]);
+            }
+            Step::Grow { topic, count } => {
+                let topic = CreatePartitionsTopic::default()
+                    .with_name(text(&name(topic)).into())
+                    .with_count(count)
+                    .with_assignments(None);
+                self.forward(CreatePartitionsRequest::default().with_topics(vec![topic]), 3);
+            }
+            Step::Delete { topic } => {
+                let names = vec![text(&name(topic)).into()];
+                self.forward(DeleteTopicsRequest::default().with_topic_names(names), 5);
+            }
+            Step::Alter { topic, partition, members, stale } => {
+                self.random_alter(&name(topic), partition, members, stale);
+            }
+            Step::Elect { topic } => {
+                self.elect(false, Some((&name(topic), 0)));
+            }
+            Step::ProducerIds { broker } => {
+                let broker_epoch = self.brokers.get(&broker).map_or(-1, |known| known.epoch);
+                self.handle(AllocateProducerIdsRequest { broker_id: broker, broker_epoch });
+            }
+            Step::HoldBack { on } => {
+                self.holds_back = on;
+                if !on {
+                    self.commit(usize::MAX);
+                }
+            }
+            Step::Commit { most } => self.commit(most),
+            Step::FailOver => self.fail_over(),
+            Step::Unclean { topic, on } => {
+                if self.controller.image().topic(&name(topic)).is_some() {
+                    let value = if on { "true" } else { "false" };
+                    self.set_config(&name(topic), "unclean.leader.election.enable", value);
+                }
+            }
+            Step::ElectUnclean { topic } => {
+                self.elect(true, Some((&name(topic), 0)));
+            }
+        }
+    }
+
+    fn random_alter(&mut self, topic: &str, partition: i32, members: u8, stale: bool) {
+        let Some(found) = self.controller.image().topic(topic) else {
+            return;
+        };
+        let Some(state) = found.partitions.get(&partition) else {
+            return;
+        };
+        let Some(leader) = state.leader() else { return };
+        if !self.brokers.contains_key(&leader) {
+            return;
+        }
+        let isr: Vec<i32> = state
+            .replicas
+            .iter()
+            .zip(0..)
+            .filter(|(id, bit)| **id == leader || members >> bit & 1 == 1)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut data = self.alter_data(topic, partition, &isr);
+        if stale {
+            data.partition_epoch -= 1;
+        }
+        let request = crate::metadata::rpc::AlterPartitionRequest {
+            broker_id: leader,
+            broker_epoch: self.brokers[&leader].epoch,
+            partitions: vec![data],
+        };
+        self.handle(request);
+    }
+}
+
+fn run(steps: Vec<Step>, unclean: bool) {
+    let config = ControllerConfig { rebalance_step: 2, ..ControllerConfig::default() };
+    let mut cluster = Cluster::with(config);
+    cluster.invariants.unclean = unclean;
+    for id in 1..=3 {
+        cluster.start(id);
+    }
+    for topic in 0..2 {
+        cluster.create(&name(topic), 2, 3, &[]);
+    }
+    for step in steps {
+        cluster.take(step);
+    }
+    cluster.commit(usize::MAX);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn clean_runs_keep_the_invariants(steps in prop::collection::vec(step(false), 1..150)) {
+        run(steps, false);
+    }
+
+    #[test]
+    fn unclean_runs_keep_the_others(steps in prop::collection::vec(step(true), 1..150)) {
+        run(steps, true);
+    }
+}
