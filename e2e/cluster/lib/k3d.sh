@@ -34,7 +34,7 @@ k3d_up() {
       index=$((index + 1))
     done
     # Pods stay off the server, so that it can neither be stopped with a zone nor count as one.
-    k3d cluster create "$K3D_NAME" --image "$(k3s_image)" --agents "$index" "${labels[@]}" --no-lb --wait \
+    k3d cluster create "$K3D_NAME" --image "$(k3s_image)" --agents "$index" "${labels[@]}" --wait \
       --k3s-arg '--disable=traefik,servicelb,metrics-server@server:0' \
       --k3s-arg '--node-taint=node-role.kubernetes.io/control-plane=:NoSchedule@server:0' \
       --k3s-arg '--kube-controller-manager-arg=node-monitor-grace-period=16s@server:0' \
