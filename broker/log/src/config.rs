@@ -1,14 +1,6 @@
 //! What a topic's configuration says to its logs.
 
-/// Which clock a record's timestamp is (`message.timestamp.type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TimestampType {
-    /// The producer's.
-    #[default]
-    CreateTime,
-    /// The broker's, at append.
-    LogAppendTime,
-}
+pub use odradek_wire::batch::TimestampType;
 
 /// The settings of one log, with Kafka's names and defaults. Shared by many logs behind an `Arc` by whoever has many.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,6 +112,12 @@ impl FileRange {
     }
 }
 
+impl odradek_wire::fetch::RecordsPayload for FileRange {
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
 /// Fills `buf` from `offset`.
 ///
 /// # Errors

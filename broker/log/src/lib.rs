@@ -7,11 +7,20 @@
 //! What is not here: decisions about replication (odradek-core), sockets, and compaction. A log with
 //! `cleanup.policy=compact` keeps everything for now.
 
+pub mod checkpoint;
 pub mod config;
+pub mod dirs;
 pub mod disk;
+pub mod epoch;
 pub mod error;
+mod index;
 pub mod jobs;
 pub mod log;
+pub mod meta;
+mod names;
+pub mod producer;
+mod scan;
+mod segment;
 
 pub use config::{LogConfig, TimestampType};
 pub use disk::mem::MemDisk;

@@ -1,14 +1,33 @@
 //! One partition's log.
 
+mod append;
+mod flush;
+mod folder;
+mod open;
+mod producers;
+mod read;
+mod retention;
+mod time;
+mod truncate;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use odradek_wire::batch::RecordBatches;
+use odradek_wire::batch::BatchHeader;
+use uuid::Uuid;
 
 use crate::config::LogConfig;
-use crate::disk::{Disk, FileRange};
-use crate::error::{AppendError, LogError, ReadError};
-use crate::jobs::{DeleteJob, FlushDone, FlushJob};
+use crate::disk::{Disk, DiskFile, FileRange};
+use crate::epoch::EpochCache;
+use crate::error::LogError;
+use crate::meta::PartitionMetadata;
+use crate::producer::Producers;
+use crate::segment::{Found, Place, Segment};
+
+/// Batches at the end whose places are remembered, for readers that keep up.
+const RECENT: usize = 16;
 
 /// What is known about a log before it is opened: from the checkpoint files of its log folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,26 +115,74 @@ pub struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     config: LogConfig,
-}
-
-fn absent(dir: &Path) -> LogError {
-    LogError::Failed { dir: dir.to_owned(), reason: "only the signatures are there".to_owned() }
+    /// Oldest first; never empty, the last one is the active one.
+    segments: Vec<Segment>,
+    active_file: RefCell<Option<Arc<dyn DiskFile>>>,
+    /// The last older segment that was read.
+    cold_file: RefCell<Option<(i64, Arc<dyn DiskFile>)>>,
+    log_start: i64,
+    log_end: i64,
+    recovery_point: i64,
+    /// Below this a sync has been asked for, or may have happened before the log was opened: what is cut off here must
+    /// be synced away, or it comes back with a power loss.
+    maybe_synced: i64,
+    truncations: u64,
+    /// Changes of names in the folder, and how many of them are synced.
+    names: u64,
+    names_synced: u64,
+    parent_unsynced: bool,
+    epochs: EpochCache,
+    epochs_version: u64,
+    epochs_written: u64,
+    producers: Producers,
+    snapshots: BTreeSet<i64>,
+    recent: VecDeque<Found>,
+    topic_id: Option<Uuid>,
+    topic_id_unsynced: bool,
+    failed: Option<String>,
+    /// Something happened since the last clean close.
+    changed: bool,
 }
 
 impl Log {
-    /// Opens the log in `dir`, or starts an empty one there when the folder does not exist.
-    ///
-    /// # Errors
-    /// Only errors of the disk: damage is repaired and told in [`Recovered`].
-    pub fn open(
+    fn assemble(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         config: LogConfig,
-        opened: OpenState,
-        wall_ms: i64,
-    ) -> Result<(Log, Recovered), LogError> {
-        let _ = (opened, wall_ms);
-        Ok((Log { disk, dir, config }, Recovered::default()))
+        segments: Vec<Segment>,
+        log_start: i64,
+        log_end: i64,
+    ) -> Log {
+        Log {
+            disk,
+            dir,
+            config,
+            segments,
+            active_file: RefCell::new(None),
+            cold_file: RefCell::new(None),
+            log_start,
+            log_end,
+            recovery_point: 0,
+            maybe_synced: log_end,
+            truncations: 0,
+            names: 0,
+            names_synced: 0,
+            parent_unsynced: false,
+            epochs: EpochCache::default(),
+            epochs_version: 0,
+            epochs_written: 0,
+            producers: Producers::default(),
+            snapshots: BTreeSet::new(),
+            recent: VecDeque::new(),
+            topic_id: None,
+            topic_id_unsynced: false,
+            failed: None,
+            changed: false,
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { disk: &self.disk, dir: &self.dir, index_interval: self.config.index_interval_bytes }
     }
 
     /// The partition's folder.
@@ -133,90 +200,72 @@ impl Log {
         self.config = config;
     }
 
-    /// Appends a producer's batches: offsets and leader epoch are assigned, the rest is written as it came.
-    ///
-    /// # Errors
-    /// [`AppendError`]; the log is then as it was before.
-    pub fn append_leader(
-        &mut self,
-        batches: &RecordBatches,
-        leader_epoch: i32,
-        wall_ms: i64,
-    ) -> Result<Appended, AppendError> {
-        self.append_leader_as(batches, leader_epoch, wall_ms, Origin::Client)
-    }
-
-    /// As [`Log::append_leader`], by someone else than a producer.
-    ///
-    /// # Errors
-    /// [`AppendError`]; the log is then as it was before.
-    pub fn append_leader_as(
-        &mut self,
-        batches: &RecordBatches,
-        leader_epoch: i32,
-        wall_ms: i64,
-        origin: Origin,
-    ) -> Result<Appended, AppendError> {
-        let _ = (batches, leader_epoch, wall_ms, origin);
-        Err(absent(&self.dir).into())
-    }
-
-    /// Appends replicated batches with the offsets and epochs that they have. They may leave gaps (a compacted
-    /// leader) but never go back.
-    ///
-    /// # Errors
-    /// [`AppendError::NotContiguous`] when they start below the log end; the disk's errors.
-    pub fn append_follower(&mut self, batches: &RecordBatches, wall_ms: i64) -> Result<Appended, AppendError> {
-        let _ = (batches, wall_ms);
-        Err(absent(&self.dir).into())
-    }
-
-    /// Finds the bytes from the batch that holds `from` on, up to about `max_bytes`, of batches wholly below `upper`.
-    /// The range may end inside a batch. With `at_least_one` the first batch is whole however large it is; without, a
-    /// first batch larger than `max_bytes` gives nothing.
-    ///
-    /// # Errors
-    /// [`ReadError::OffsetOutOfRange`] below the log start or above the log end.
-    pub fn read(&self, from: i64, max_bytes: usize, upper: i64, at_least_one: bool) -> Result<ReadResult, ReadError> {
-        let _ = (from, max_bytes, upper, at_least_one);
-        Err(absent(&self.dir).into())
-    }
-
     /// First offset that can be read.
     pub fn log_start_offset(&self) -> i64 {
-        0
+        self.log_start
     }
 
     /// Offset that the next record will have.
     pub fn log_end_offset(&self) -> i64 {
-        0
+        self.log_end
     }
 
     /// Bytes of all segments, indexes not counted.
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.segments.iter().map(|segment| segment.len).sum()
     }
 
     /// Number of segments.
     pub fn segments(&self) -> usize {
-        0
+        self.segments.len()
+    }
+
+    /// Base offset of the active segment.
+    pub fn active_segment_base(&self) -> i64 {
+        self.active().base
     }
 
     /// Latest leader epoch that this log knows.
     pub fn latest_epoch(&self) -> Option<i32> {
-        None
+        self.epochs.latest()
+    }
+
+    /// All leader epochs that this log knows.
+    pub fn epochs(&self) -> &EpochCache {
+        &self.epochs
     }
 
     /// Everything below is on disk.
     pub fn recovery_point(&self) -> i64 {
-        0
+        self.recovery_point
     }
 
-    /// The largest known epoch at or below `epoch`, and the offset where it ends (KIP-101, KIP-320). None when the
-    /// log knows no epoch that old.
+    /// What is known of idempotent and transactional producers.
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// The topic's id as `partition.metadata` has it.
+    pub fn topic_id(&self) -> Option<Uuid> {
+        self.topic_id
+    }
+
+    /// Writes `partition.metadata`; on disk for good with the next flush.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn set_topic_id(&mut self, topic_id: Uuid) -> Result<(), LogError> {
+        PartitionMetadata { topic_id }.write(self.disk.as_ref(), &self.dir)?;
+        self.topic_id = Some(topic_id);
+        self.topic_id_unsynced = true;
+        self.names += 1;
+        Ok(())
+    }
+
+    /// The largest known epoch at or below `epoch`, and the offset where it ends (KIP-101, KIP-320). An epoch older
+    /// than every known one ends where the first known one starts, as in Kafka. None when no epoch is known.
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        let _ = epoch;
-        None
+        self.epochs.end_offset_for(epoch, self.log_end)
     }
 
     /// A new leader epoch starts at `start` (normally the log end): called on becoming leader. On disk with the next
@@ -225,105 +274,103 @@ impl Log {
     /// # Errors
     /// [`LogError::Failed`] when the log failed before.
     pub fn assign_epoch(&mut self, epoch: i32, start: i64) -> Result<(), LogError> {
-        let _ = (epoch, start);
+        self.usable()?;
+        if self.epochs.assign(epoch, start) {
+            self.epochs_version += 1;
+            self.changed = true;
+        }
         Ok(())
     }
 
-    /// Cuts the log so that it ends at `offset`; nothing happens when it ends below already. A batch that holds
-    /// `offset` in its middle goes whole. When this lowered [`Log::recovery_point`], write the recovery point checkpoint
-    /// before appending anything.
-    ///
-    /// # Errors
-    /// The disk's; the log is then failed.
-    pub fn truncate_to(&mut self, offset: i64) -> Result<(), LogError> {
-        let _ = offset;
-        Ok(())
-    }
-
-    /// Empties the log and starts again at `start_at` (a follower below its leader's log start).
-    ///
-    /// # Errors
-    /// The disk's; the log is then failed.
-    pub fn truncate_fully(&mut self, start_at: i64) -> Result<(), LogError> {
-        let _ = start_at;
-        Ok(())
-    }
-
-    /// First record at or after `timestamp`, below `upper`.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn offset_for_timestamp(&self, timestamp: i64, upper: i64) -> Result<Option<TimestampOffset>, LogError> {
-        let _ = (timestamp, upper);
-        Ok(None)
-    }
-
-    /// The record with the largest timestamp below `upper` (the first of them), KIP-734.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn max_timestamp(&self, upper: i64) -> Result<Option<TimestampOffset>, LogError> {
-        let _ = upper;
-        Ok(None)
-    }
-
-    /// Forgets what is below `to`: delete-records, or a follower after its leader. Lower values than the present one
-    /// do nothing. Files go at the next [`Log::apply_retention`].
-    ///
-    /// # Errors
-    /// [`LogError::OffsetOutOfRange`] above the log end.
-    pub fn advance_log_start(&mut self, to: i64) -> Result<(), LogError> {
-        let _ = to;
-        Ok(())
-    }
-
-    /// Drops segments that are too old, too many, or below the log start, all of them below the high watermark; never
-    /// the active one. Expired producers go too. Run the job to give the space back.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn apply_retention(&mut self, wall_ms: i64, high_watermark: i64) -> Result<Option<DeleteJob>, LogError> {
-        let _ = (wall_ms, high_watermark);
-        Ok(None)
-    }
-
-    /// What must be synced to bring the recovery point to the log end; none when it is there.
-    pub fn flush_job(&self) -> Option<FlushJob> {
-        None
-    }
-
-    /// A [`FlushJob`] is done.
-    pub fn flushed(&mut self, done: FlushDone) {
-        let _ = done;
-    }
-
-    /// A [`FlushJob`] failed, or something else that this log cannot go on from.
+    /// A [`crate::FlushJob`] failed, or something else that this log cannot go on from: it takes no more writes.
     pub fn fail(&mut self, reason: String) {
-        let _ = reason;
+        tracing::error!(dir = %self.dir.display(), reason, "the log takes no more writes");
+        self.failed.get_or_insert(reason);
     }
 
     /// Why the log takes no writes, if so.
     pub fn failure(&self) -> Option<&str> {
-        None
+        self.failed.as_deref()
     }
 
-    /// Syncs everything and writes the producers' snapshot, so that the next open reads nothing. The log can still be
-    /// read, and appended to, after it.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn close(&mut self) -> Result<(), LogError> {
-        let _ = &self.disk;
+    fn usable(&self) -> Result<(), LogError> {
+        match &self.failed {
+            Some(reason) => Err(LogError::Failed { dir: self.dir.clone(), reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    // `segments` is never empty: `open` makes one, truncation and retention keep one.
+    fn active(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    fn active_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    /// Index of the segment that would hold `offset`; the first one when it lies before all.
+    fn segment_of(&self, offset: i64) -> usize {
+        self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1)
+    }
+
+    /// Where the segment ends: the next one's base, or the log end.
+    fn segment_end(&self, at: usize) -> i64 {
+        self.segments.get(at + 1).map_or(self.log_end, |next| next.base)
+    }
+
+    /// An open file of a segment that has one.
+    fn file(&self, at: usize) -> Result<Arc<dyn DiskFile>, LogError> {
+        let segment = &self.segments[at];
+        if at + 1 == self.segments.len() {
+            let mut slot = self.active_file.borrow_mut();
+            if let Some(file) = slot.as_ref() {
+                return Ok(Arc::clone(file));
+            }
+            let file = segment.open_file(self.place(), true)?;
+            *slot = Some(Arc::clone(&file));
+            return Ok(file);
+        }
+        let mut slot = self.cold_file.borrow_mut();
+        if let Some((base, file)) = slot.as_ref()
+            && *base == segment.base
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = segment.open_file(self.place(), false)?;
+        *slot = Some((segment.base, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    fn forget_files(&mut self) {
+        *self.active_file.borrow_mut() = None;
+        *self.cold_file.borrow_mut() = None;
+        self.recent.clear();
+    }
+
+    /// The headers of all batches from `from` on; what cannot be read of a segment is passed over, and told.
+    fn walk_all(
+        &self,
+        from: i64,
+        notes: &mut Vec<String>,
+        mut visit: impl FnMut(&dyn DiskFile, u64, &BatchHeader),
+    ) -> Result<(), LogError> {
+        for at in self.segment_of(from)..self.segments.len() {
+            let segment = &self.segments[at];
+            if segment.len == 0 || from >= self.segment_end(at) {
+                continue;
+            }
+            let file = self.file(at)?;
+            let walked = segment.walk(self.place(), file.as_ref(), from.max(segment.base), |position, header| {
+                visit(file.as_ref(), position, header);
+                Ok(true)
+            });
+            match walked {
+                Err(damage @ LogError::Damaged { .. }) => notes.push(damage.to_string()),
+                other => other?,
+            }
+        }
         Ok(())
-    }
-
-    /// Gives the partition up: its folder is renamed `topic-partition.<unique>-delete`, and the job removes it.
-    /// `unique` is 32 hexadecimal digits in Kafka.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn delete(self, unique: &str) -> Result<DeleteJob, LogError> {
-        let _ = unique;
-        Err(absent(&self.dir))
     }
 }

@@ -153,12 +153,12 @@ impl Tree {
             self.sync_dir(&source)?;
         }
         self.change(target, Change::Rename(from.to_owned(), to.to_owned()));
-        self.move_pending(from, to);
+        self.move_pending(from);
         Ok(())
     }
 
     /// Changes inside a renamed folder wait under its new name.
-    fn move_pending(&mut self, from: &Path, to: &Path) {
+    fn move_pending(&mut self, from: &Path) {
         let moved: Vec<PathBuf> = self.pending.keys().filter(|p| p.starts_with(from)).cloned().collect();
         if moved.is_empty() {
             return;

@@ -1,0 +1,130 @@
+//! What makes a log safe from a power loss.
+
+use super::Log;
+use crate::error::LogError;
+use crate::jobs::{FlushDone, FlushJob};
+use crate::meta::PARTITION_METADATA;
+use crate::names::{self, Kind};
+
+/// The active segment's indexes are synced once for so many entries: a crash then reads that much more.
+const INDEX_SYNC: u32 = 256;
+
+impl Log {
+    /// What must be synced to bring the recovery point to the log end; none when it is there, or when the log failed.
+    /// One at a time for each log: ask for the next when the outcome of the last one was given back.
+    pub fn flush_job(&mut self) -> Option<FlushJob> {
+        if self.failed.is_some() {
+            return None;
+        }
+        // Without records to protect, a power loss may take the rest: names, epochs and the folder come back.
+        let idle = self.recovery_point >= self.log_end;
+        if idle { None } else { Some(self.job(false)) }
+    }
+
+    /// The job; on `closing` it syncs the active segment's indexes in any case, otherwise now and then.
+    fn job(&mut self, closing: bool) -> FlushJob {
+        let mut files = Vec::new();
+        let mut paths = Vec::new();
+        let last = self.segments.len() - 1;
+        for at in 0..=last {
+            let active = at == last;
+            let segment = &self.segments[at];
+            let records_safe = self.segment_end(at) <= self.recovery_point;
+            let indexes_safe = if active { !closing } else { segment.indexes_synced };
+            if !segment.has_file || (records_safe && indexes_safe) {
+                continue;
+            }
+            match self.active_file.borrow().as_ref() {
+                Some(file) if active => files.push(std::sync::Arc::clone(file)),
+                _ => paths.push(segment.path(&self.dir, Kind::Log)),
+            }
+            let unsynced = segment.offsets.len().saturating_sub(segment.offsets.synced);
+            if active && !closing && unsynced < INDEX_SYNC {
+                continue;
+            }
+            if !self.write_indexes_of(at) {
+                continue;
+            }
+            let segment = &mut self.segments[at];
+            segment.offsets.synced = segment.offsets.len();
+            segment.indexes_synced = !active;
+            paths.push(names::file(&self.dir, segment.base, Kind::Index));
+            paths.push(names::file(&self.dir, segment.base, Kind::TimeIndex));
+        }
+        if self.topic_id_unsynced {
+            paths.push(self.dir.join(PARTITION_METADATA));
+        }
+        let epochs = (self.epochs_version != self.epochs_written)
+            .then(|| (self.dir.join(names::EPOCHS), self.epochs.to_checkpoint()));
+        self.maybe_synced = self.maybe_synced.max(self.log_end);
+        FlushJob {
+            disk: self.disk.clone(),
+            dir: self.dir.clone(),
+            files,
+            paths,
+            epochs,
+            sync_dir: self.names != self.names_synced,
+            sync_parent: self.parent_unsynced,
+            done: FlushDone {
+                offset: self.log_end,
+                truncations: self.truncations,
+                names: self.names,
+                epochs: self.epochs_version,
+                parent: self.parent_unsynced,
+            },
+        }
+    }
+
+    /// A [`FlushJob`] is done.
+    pub fn flushed(&mut self, done: FlushDone) {
+        self.names_synced = self.names_synced.max(done.names);
+        self.epochs_written = self.epochs_written.max(done.epochs);
+        if done.parent {
+            self.parent_unsynced = false;
+        }
+        if self.names_synced == self.names {
+            self.topic_id_unsynced = false;
+        }
+        // What was cut off meanwhile may have been replaced by what was never synced.
+        if done.truncations == self.truncations {
+            self.recovery_point = self.recovery_point.max(done.offset.min(self.log_end));
+        }
+    }
+
+    /// Syncs everything and writes the producers' snapshot, so that the next open reads nothing. The log can still be
+    /// read, and appended to, after it.
+    ///
+    /// # Errors
+    /// The disk's; the log is then failed.
+    pub fn close(&mut self) -> Result<(), LogError> {
+        self.usable()?;
+        if self.changed {
+            if self.active().has_file {
+                self.active_mut().note_time();
+                self.write_active_indexes();
+                self.names += 1;
+            }
+            if self.log_end > self.segments[0].base || !self.snapshots.is_empty() {
+                self.write_snapshot();
+            }
+        }
+        let idle = !self.changed && self.flush_job().is_none();
+        if !idle {
+            let mut job = self.job(true);
+            if self.snapshots.contains(&self.log_end) {
+                job.paths.push(names::file(&self.dir, self.log_end, Kind::Snapshot));
+            }
+            match job.run() {
+                Ok(done) => self.flushed(done),
+                Err(e) => {
+                    self.fail(format!("it could not be synced: {e}"));
+                    return Err(LogError::io("sync", &self.dir)(e));
+                }
+            }
+        }
+        self.changed = false;
+        *self.active_file.borrow_mut() = None;
+        *self.cold_file.borrow_mut() = None;
+        Ok(())
+    }
+}

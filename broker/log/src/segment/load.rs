@@ -1,0 +1,281 @@
+//! Brings a segment up from its files: trusting them, or reading every batch.
+
+use odradek_wire::batch::BatchHeader;
+
+use super::{Place, Segment};
+use crate::disk::DiskFile;
+use crate::error::LogError;
+use crate::index::{Entries, Entry, OffsetEntry, TimeEntry};
+use crate::names::Kind;
+use crate::scan::{LARGE, SMALL, Scanner, Step};
+
+/// Lengths of a segment's files, as the folder lists them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Files {
+    pub(crate) log: u64,
+    pub(crate) index: Option<u64>,
+    pub(crate) time_index: Option<u64>,
+}
+
+/// What loading took.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) bytes_read: u64,
+    pub(crate) batches: u64,
+}
+
+/// How a check of a segment ended.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Offset behind the last batch; the base when there is none.
+    pub(crate) end: i64,
+    /// Where the first bad byte is, and what is wrong there.
+    pub(crate) broken: Option<(u64, String)>,
+}
+
+/// Looks at the batches of a segment while it is checked.
+pub(crate) trait Visitor {
+    /// Whether checksums are verified.
+    fn wants_checksums(&self) -> bool;
+    /// Sees a batch; an error says why the log must end before it.
+    fn visit(&mut self, header: &BatchHeader) -> Result<(), String>;
+}
+
+/// Takes every batch for good.
+pub(crate) struct Trust;
+
+impl Visitor for Trust {
+    fn wants_checksums(&self) -> bool {
+        false
+    }
+
+    fn visit(&mut self, _: &BatchHeader) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Takes the files as they are. The indexes are empty, and `false` comes back, when they cannot be right; `next` is
+    /// where the next segment begins.
+    pub(crate) fn load(
+        at: Place<'_>,
+        base: i64,
+        files: Files,
+        next: Option<i64>,
+        wall_ms: i64,
+        tally: &mut Tally,
+    ) -> Result<(Segment, bool), LogError> {
+        let mut segment = Segment::empty(base, wall_ms);
+        segment.has_file = true;
+        segment.len = files.log;
+        segment.indexes_synced = true;
+        let sane = segment.load_indexes(at, files, next)?;
+        tally.bytes_read += (OffsetEntry::SIZE + TimeEntry::SIZE) as u64;
+        if !sane {
+            segment.reset_indexes(at)?;
+        }
+        Ok((segment, sane))
+    }
+
+    fn load_indexes(&mut self, at: Place<'_>, files: Files, next: Option<i64>) -> Result<bool, LogError> {
+        let (Some(index), Some(time_index)) = (files.index, files.time_index) else {
+            // A log without a batch, or with one, has none to miss.
+            return Ok(self.len == 0 && files.index.is_none() && files.time_index.is_none());
+        };
+        let path = self.path(at.dir, Kind::Index);
+        let Some(offsets) =
+            Entries::<OffsetEntry>::load(at.disk.as_ref(), &path, index).map_err(LogError::io("read", path))?
+        else {
+            return Ok(false);
+        };
+        let path = self.path(at.dir, Kind::TimeIndex);
+        let Some(times) =
+            Entries::<TimeEntry>::load(at.disk.as_ref(), &path, time_index).map_err(LogError::io("read", path))?
+        else {
+            return Ok(false);
+        };
+        let inside = |relative: i32| relative >= 0 && next.is_none_or(|next| self.base + i64::from(relative) < next);
+        let offsets_fit =
+            offsets.last().is_none_or(|e| inside(e.relative) && e.position > 0 && (e.position as u64) < self.len);
+        // A closed segment's largest timestamp stands in its time index; without it retention would be blind.
+        if next.is_some() && self.len > 0 && times.last().is_none() {
+            return Ok(false);
+        }
+        let times_fit = times.last().is_none_or(|e| inside(e.relative) && e.timestamp >= 0 && self.len > 0);
+        if !offsets_fit || !times_fit {
+            return Ok(false);
+        }
+        if let Some(last) = times.last() {
+            self.max_timestamp = last.timestamp;
+            self.offset_of_max = self.base + i64::from(last.relative);
+        }
+        self.offsets = offsets;
+        self.times = times;
+        Ok(true)
+    }
+
+    /// Whether the last entry of the time index is what the batches say.
+    pub(crate) fn times_agree(&self, at: Place<'_>, file: &dyn DiskFile) -> Result<bool, LogError> {
+        let Some(last) = self.times.last() else { return Ok(self.offsets.len() == 0) };
+        let offset = self.base + i64::from(last.relative);
+        let mut agrees = false;
+        let walked = self.walk(at, file, offset, |_, header| {
+            agrees = header.last_offset() == offset && header.max_timestamp == last.timestamp;
+            Ok(false)
+        });
+        match walked {
+            Ok(()) => Ok(agrees && !self.suspect.get()),
+            Err(LogError::Damaged { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(crate) fn reset_indexes(&mut self, at: Place<'_>) -> Result<(), LogError> {
+        let path = self.path(at.dir, Kind::Index);
+        self.offsets.reset(at.disk.as_ref(), &path).map_err(LogError::io("empty", path))?;
+        let path = self.path(at.dir, Kind::TimeIndex);
+        self.times.reset(at.disk.as_ref(), &path).map_err(LogError::io("empty", path))?;
+        self.indexes_synced = false;
+        self.bytes_since_entry = 0;
+        self.max_timestamp = -1;
+        self.offset_of_max = -1;
+        Ok(())
+    }
+
+    /// Reads on from the last index entry, by headers only: what is behind it enters the indexes, and the end of the
+    /// segment becomes known. Without entries this reads the whole segment.
+    pub(crate) fn rescan_tail(
+        &mut self,
+        at: Place<'_>,
+        file: &dyn DiskFile,
+        tally: &mut Tally,
+    ) -> Result<Checked, LogError> {
+        let start = self.forget_behind(at, self.offsets.last())?;
+        let chunk = if self.len - start > 1 << 20 { LARGE } else { SMALL };
+        self.check(at, file, start, chunk, tally, &mut Trust)
+    }
+
+    /// Reads every batch of the segment from `from` on (from the last index entry before it), verifies it and makes the
+    /// indexes again. The `visitor` sees each batch whose header holds, and may refuse it.
+    pub(crate) fn verify(
+        &mut self,
+        at: Place<'_>,
+        file: &dyn DiskFile,
+        from: i64,
+        tally: &mut Tally,
+        visitor: &mut dyn Visitor,
+    ) -> Result<Checked, LogError> {
+        let start = self.trusted_start(at, file, from)?;
+        self.check(at, file, start, LARGE, tally, visitor)
+    }
+
+    /// The position of the last index entry that leads to a batch at or below `from`; later entries are dropped.
+    fn trusted_start(&mut self, at: Place<'_>, file: &dyn DiskFile, from: i64) -> Result<u64, LogError> {
+        let base = self.base;
+        let path = self.path(at.dir, Kind::Index);
+        let (_, entry) = self
+            .offsets
+            .floor(at.disk.as_ref(), &path, |e| base + i64::from(e.relative) < from)
+            .map_err(LogError::io("read", path))?;
+        if let Some(entry) = entry {
+            let mut scanner = Scanner::new(file, entry.position.max(0) as u64, self.len, 0);
+            let step = scanner.next().map_err(self.read_error(at))?;
+            if let Step::Batch { header, .. } = step
+                && base <= header.base_offset
+                && header.last_offset() == base + i64::from(entry.relative)
+            {
+                return self.forget_behind(at, Some(entry));
+            }
+        }
+        self.reset_indexes(at)?;
+        Ok(0)
+    }
+
+    /// Sets the segment to the state it had just before the batch of `entry` was noted, with the entry gone; gives the
+    /// position of that batch.
+    fn forget_behind(&mut self, at: Place<'_>, entry: Option<OffsetEntry>) -> Result<u64, LogError> {
+        let Some(entry) = entry else {
+            self.reset_indexes(at)?;
+            return Ok(0);
+        };
+        let end = self.base + i64::from(entry.relative);
+        let position = entry.position.max(0) as u64;
+        self.cut_indexes(at, position, end)?;
+        // The entry comes back when its batch is noted again.
+        self.bytes_since_entry = at.index_interval + 1;
+        match self.times.last() {
+            Some(last) => {
+                self.max_timestamp = last.timestamp;
+                self.offset_of_max = self.base + i64::from(last.relative);
+            }
+            None => {
+                self.max_timestamp = -1;
+                self.offset_of_max = -1;
+            }
+        }
+        Ok(position)
+    }
+
+    fn check(
+        &mut self,
+        at: Place<'_>,
+        file: &dyn DiskFile,
+        start: u64,
+        chunk: usize,
+        tally: &mut Tally,
+        visitor: &mut dyn Visitor,
+    ) -> Result<Checked, LogError> {
+        let mut scanner = Scanner::new(file, start, self.len, chunk);
+        let mut checked = Checked { end: self.base, broken: None };
+        let mut previous: Option<(u64, BatchHeader, i64)> = None;
+        loop {
+            let step = scanner.next().map_err(self.read_error(at))?;
+            let (position, header) = match step {
+                Step::Batch { position, header } => (position, header),
+                Step::End => break,
+                Step::Broken { position, reason } => {
+                    checked.broken = Some((position, reason));
+                    break;
+                }
+            };
+            let last = header.last_offset();
+            let least = previous.as_ref().map_or(self.base, |_| checked.end);
+            if header.base_offset < least || self.relative(last).is_none() {
+                // Offsets are outside the checksum: a batch whose own offset was damaged upward, and left a gap in
+                // front of it, shows only by the one behind it.
+                if let Some((at_gap, wrong, before)) = previous
+                    && wrong.base_offset > before
+                    && header.base_offset >= before
+                    && self.relative(last).is_some()
+                {
+                    checked.end = before;
+                    checked.broken =
+                        Some((at_gap, format!("offset {} does not fit its neighbours", wrong.base_offset)));
+                } else {
+                    checked.broken = Some((position, format!("offset {} after {least}", header.base_offset)));
+                }
+                break;
+            }
+            if visitor.wants_checksums() {
+                if !scanner.checksum_holds(position, &header).map_err(self.read_error(at))? {
+                    checked.broken =
+                        Some((position, format!("the checksum of offset {} is wrong", header.base_offset)));
+                    break;
+                }
+                tally.batches += 1;
+            }
+            if let Err(reason) = visitor.visit(&header) {
+                checked.broken = Some((position, reason));
+                break;
+            }
+            previous = Some((position, header, least));
+            checked.end = last + 1;
+            self.note_batch(position, &header, header.base_offset, header.max_timestamp, at.index_interval);
+            if self.offsets.is_due() {
+                self.write_indexes(at)?;
+            }
+        }
+        tally.bytes_read += scanner.bytes_read;
+        Ok(checked)
+    }
+}
