@@ -12,6 +12,7 @@ use odradek_wire::messages::sync_group_request::SyncGroupRequestAssignment;
 use odradek_wire::messages::*;
 use odradek_wire::protocol::{Encodable, StrBytes};
 
+use crate::group::record::{Decoded, decode};
 use crate::group::*;
 use crate::time::Now;
 
@@ -45,6 +46,8 @@ pub(super) struct Bench {
     pub(super) commits_at_once: bool,
     /// The next append is refused by the log.
     pub(super) fails_next: bool,
+    /// The log does not know that the group is empty: that write was refused, which is only logged.
+    pub(super) lacks_empty: bool,
     replies: BTreeMap<Token, GroupResponse>,
     next_token: Token,
 }
@@ -63,6 +66,7 @@ impl Bench {
             pending: VecDeque::new(),
             commits_at_once: true,
             fails_next: false,
+            lacks_empty: false,
             replies: BTreeMap::new(),
             next_token: 0,
         };
@@ -101,7 +105,13 @@ impl Bench {
                 Action::Append { partition, records, write } => {
                     assert!(!records.is_empty());
                     assert_eq!(partition, write.partition);
-                    if std::mem::take(&mut self.fails_next) {
+                    let fails = std::mem::take(&mut self.fails_next);
+                    let tells_empty = records.iter().any(is_empty_group);
+                    self.lacks_empty = match fails {
+                        true => self.lacks_empty || tells_empty,
+                        false => self.lacks_empty && !records.iter().any(is_group),
+                    };
+                    if fails {
                         self.written(write, Err(ResponseError::NotEnoughReplicas.code()));
                         continue;
                     }
@@ -350,6 +360,17 @@ impl Bench {
         other.take(out);
         other
     }
+}
+
+fn is_group(record: &LogRecord) -> bool {
+    matches!(decode(&record.key, record.value.as_deref()), Ok(Decoded::Group { .. }))
+}
+
+fn is_empty_group(record: &LogRecord) -> bool {
+    matches!(
+        decode(&record.key, record.value.as_deref()),
+        Ok(Decoded::Group { value: Some(value), .. }) if value.members.is_empty()
+    )
 }
 
 /// A JoinGroup, with what most tests ask for.
