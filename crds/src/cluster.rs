@@ -51,11 +51,7 @@ use crate::{
         description = "Zones that the brokers are spread over"
     ),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Message",
@@ -63,12 +59,7 @@ use crate::{
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     ),
-    printcolumn(
-        name = "Cluster ID",
-        type_ = "string",
-        json_path = ".status.clusterId",
-        priority = 1
-    )
+    printcolumn(name = "Cluster ID", type_ = "string", json_path = ".status.clusterId", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[

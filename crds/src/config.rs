@@ -65,11 +65,7 @@ impl<K: Into<String>, V: Into<ConfigValue>> FromIterator<(K, V)> for Config {
 
 /// The schema of a cluster's `config`.
 pub fn cluster_schema(_: &mut SchemaGenerator) -> Schema {
-    schema_with(&[
-        "default.replication.factor",
-        "min.insync.replicas",
-        "offsets.topic.replication.factor",
-    ])
+    schema_with(&["default.replication.factor", "min.insync.replicas", "offsets.topic.replication.factor"])
 }
 
 /// The schema of a topic's `config`.

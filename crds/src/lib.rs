@@ -13,12 +13,12 @@ pub mod storage;
 pub mod topic;
 
 pub use cluster::{
-    ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool,
-    PodDisruptionBudgetTemplate, Rack, Role,
+    ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool, PodDisruptionBudgetTemplate,
+    Rack, Role,
 };
 pub use cluster_status::{
-    BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress,
-    ListenerStatus, NodePoolStatus, PlannedStep,
+    BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
+    PlannedStep,
 };
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};

@@ -9,8 +9,5 @@ pub fn rule(rule: &str, message: &str) -> Value {
 
 /// Several CEL rules on one value, each with its message.
 pub fn rules(rules: &[(&str, &str)]) -> Value {
-    rules
-        .iter()
-        .map(|(rule, message)| json!({ "rule": rule, "message": message }))
-        .collect()
+    rules.iter().map(|(rule, message)| json!({ "rule": rule, "message": message })).collect()
 }

@@ -45,11 +45,7 @@ use crate::{config::Config, rules::rules};
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
         description = "Whether the topic is as its spec says"
     ),
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Topic", type_ = "string", json_path = ".status.topicName", priority = 1),
     printcolumn(

@@ -1,0 +1,90 @@
+//! `server.properties` of a pool, and what differs from pod to pod.
+
+use std::collections::BTreeMap;
+
+use odradek_crds::Role;
+
+use crate::{
+    cluster::validate::{Pool, Validated},
+    names,
+};
+
+/// Port of the listener that brokers reach each other at.
+pub const REPLICATION_PORT: u16 = 9091;
+/// Port of the listener of controllers.
+pub const CONTROLLER_PORT: u16 = 9093;
+/// Port of `/livez`, `/readyz` and `/metrics`.
+pub const HTTP_PORT: u16 = 8080;
+/// Where the volume is mounted. Data is kept in folders below it, because a volume can come with a
+/// `lost+found` of its own.
+pub const MOUNT: &str = "/var/lib/odradek";
+
+const REPLICATION: &str = "REPLICATION";
+const CONTROLLER: &str = "CONTROLLER";
+
+/// The listeners of a pool with their ports.
+fn listeners(cluster: &Validated, pool: &Pool) -> Vec<(String, u16)> {
+    let mut listeners = Vec::new();
+    if pool.has(Role::Broker) {
+        listeners.extend(cluster.listeners.iter().map(|l| (l.kafka_name(), l.port)));
+        listeners.push((REPLICATION.to_owned(), REPLICATION_PORT));
+    }
+    if pool.has(Role::Controller) {
+        listeners.push((CONTROLLER.to_owned(), CONTROLLER_PORT));
+    }
+    listeners
+}
+
+/// The file that all pods of a pool share.
+pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
+    let roles: Vec<&str> = pool.roles.iter().map(|role| role.as_str()).collect();
+    let bound: Vec<String> =
+        listeners(cluster, pool).iter().map(|(name, port)| format!("{name}://0.0.0.0:{port}")).collect();
+    let mut protocols: Vec<String> =
+        cluster.listeners.iter().map(|l| format!("{}:PLAINTEXT", l.kafka_name())).collect();
+    protocols.extend([REPLICATION, CONTROLLER].map(|name| format!("{name}:PLAINTEXT")));
+    let voters: Vec<String> =
+        cluster.voters().iter().map(|(id, host)| format!("{id}@{host}:{CONTROLLER_PORT}")).collect();
+    let mut keys: BTreeMap<String, String> = cluster.config.clone();
+    keys.extend(
+        [
+            ("process.roles", roles.join(",")),
+            ("listeners", bound.join(",")),
+            ("listener.security.protocol.map", protocols.join(",")),
+            ("controller.listener.names", CONTROLLER.to_owned()),
+            ("controller.quorum.voters", voters.join(",")),
+            ("log.dirs", format!("{MOUNT}/data")),
+            ("metadata.log.dir", format!("{MOUNT}/metadata")),
+            ("odradek.cluster.id", cluster.cluster_id.clone()),
+            ("odradek.http.listener", format!("0.0.0.0:{HTTP_PORT}")),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    if pool.has(Role::Broker) {
+        keys.insert("inter.broker.listener.name".to_owned(), REPLICATION.to_owned());
+    }
+    let lines: String = keys.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
+    format!("# Written by odradek-operator from the KafkaCluster {}.\n{lines}", cluster.name)
+}
+
+/// What differs from pod to pod, as overrides of the file. Kubernetes puts the pod's own name and
+/// ordinal in.
+pub fn overrides(cluster: &Validated, pool: &Pool, zone: Option<&str>) -> Vec<String> {
+    let mut overrides = vec!["node.id=$(POD_INDEX)".to_owned()];
+    if pool.has(Role::Broker) {
+        let service = names::brokers_service(&cluster.name);
+        let advertised: Vec<String> = listeners(cluster, pool)
+            .iter()
+            .filter(|(name, _)| name != CONTROLLER)
+            .map(|(name, port)| format!("{name}://$(POD_NAME).{service}.$(POD_NAMESPACE).svc:{port}"))
+            .collect();
+        overrides.push(format!("advertised.listeners={}", advertised.join(",")));
+        overrides.extend(zone.map(|zone| format!("broker.rack={zone}")));
+    }
+    overrides
+}
+
+/// A value as a properties file writes it.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}

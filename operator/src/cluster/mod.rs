@@ -1,0 +1,19 @@
+//! `KafkaCluster`: from its spec to StatefulSets, services and all that brokers need.
+
+pub mod config;
+pub mod controller;
+pub mod desired;
+pub mod error;
+pub mod finalize;
+pub mod layout;
+pub mod observe;
+pub mod plan;
+pub mod pods;
+pub mod reconcile;
+pub mod safety;
+pub mod status;
+pub mod validate;
+pub mod zones;
+
+#[cfg(test)]
+pub(crate) mod fixtures;

@@ -1,0 +1,227 @@
+//! What the status says. Pure.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use odradek_crds::{
+    BrokerStatus, ControllerStatus, KafkaCluster, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
+    Role,
+};
+
+use super::{
+    layout::SetLayout,
+    observe::{KafkaState, Observed},
+    plan::{Action, Plan},
+    pods::PodView,
+    safety::{self, InSync},
+    validate::{Pool, Validated},
+};
+use crate::{
+    conditions::{Truth, Verdict, merge},
+    kafka::KafkaView,
+    names,
+    refusal::Refusal,
+};
+
+/// Steps that a status lists.
+const SHOWN_STEPS: usize = 50;
+/// Brokers that a status lists.
+const SHOWN_BROKERS: usize = 100;
+
+/// The status of a cluster whose spec can be carried out.
+pub fn status(
+    cluster: &KafkaCluster,
+    valid: &Validated,
+    observed: &Observed,
+    plan: &Plan,
+    now: Timestamp,
+) -> KafkaClusterStatus {
+    let old = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.metadata.generation;
+    let brokers = brokers(valid, observed);
+    let controllers = controllers(valid, observed);
+    let shown: Vec<_> = plan.steps.iter().take(SHOWN_STEPS).map(super::plan::Step::shown).collect();
+    let omitted = plan.steps.len() - shown.len();
+    let zones = valid.pools.iter().flat_map(|pool| &pool.sets).filter(|set| set.replicas > 0);
+    let mut zones: Vec<&String> = zones.filter_map(|set| set.zone.as_ref()).collect();
+    zones.sort();
+    zones.dedup();
+    KafkaClusterStatus {
+        conditions: merge(&old.conditions, verdicts(valid, observed, plan), generation, now),
+        observed_generation: generation,
+        cluster_id: Some(valid.cluster_id.clone()),
+        version: Some(valid.version.clone()),
+        brokers_ready: Some(count(observed, valid, Role::Broker)),
+        controllers_ready: Some(count(observed, valid, Role::Controller)),
+        listeners: valid.listeners.iter().map(|l| listener(valid, l)).collect(),
+        zones: valid.zones.clone(),
+        zone_count: Some(i32::try_from(zones.len()).unwrap_or(i32::MAX)),
+        node_pools: valid.pools.iter().map(|pool| node_pool(pool, observed)).collect(),
+        brokers: brokers.into_iter().take(SHOWN_BROKERS).collect(),
+        controllers,
+        plan: shown,
+        plan_omitted: (omitted > 0).then(|| i32::try_from(omitted).unwrap_or(i32::MAX)),
+    }
+}
+
+/// The status of a cluster whose spec is refused. What was known of what runs stays.
+pub fn refused(cluster: &KafkaCluster, refusals: &[Refusal], now: Timestamp) -> KafkaClusterStatus {
+    let old = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.metadata.generation;
+    let reason = refusals.first().map_or("InvalidSpec", |refusal| refusal.reason.as_str());
+    let message: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let message = message.join("; ");
+    let verdicts = vec![
+        Verdict::new("Ready", false, reason, message.clone()),
+        Verdict::new("Reconciling", false, reason, "Nothing is changed until the spec is"),
+        Verdict::new("Stalled", true, reason, message),
+    ];
+    let mut conditions = merge(&old.conditions, verdicts, generation, now);
+    conditions.extend(old.conditions.iter().filter(|c| c.type_ == "InSync").cloned());
+    KafkaClusterStatus { conditions, observed_generation: generation, plan: Vec::new(), plan_omitted: None, ..old }
+}
+
+/// The status of a cluster of which a step failed. It is tried again.
+pub fn failed(cluster: &KafkaCluster, error: &dyn std::error::Error, now: Timestamp) -> KafkaClusterStatus {
+    let old = cluster.status.clone().unwrap_or_default();
+    let verdict = Verdict::new("Reconciling", true, "StepFailed", error.to_string());
+    let mut conditions = merge(&old.conditions, vec![verdict], cluster.metadata.generation, now);
+    conditions.extend(old.conditions.iter().filter(|c| c.type_ != "Reconciling").cloned());
+    KafkaClusterStatus { conditions, ..old }
+}
+
+fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict> {
+    let waiting = safety::waiting_pods(valid, observed);
+    let brokers = count(observed, valid, Role::Broker);
+    let controllers = count(observed, valid, Role::Controller);
+    let ready = match waiting.first() {
+        None => {
+            Verdict::new("Ready", true, "Serving", format!("{brokers} brokers and {controllers} controllers serve"))
+        }
+        Some(first) => {
+            let stuck = observed.pods.iter().find(|pod| pod.stuck.is_some());
+            let (reason, why) = match stuck {
+                Some(pod) => ("PodsFailing", format!("{}: {}", pod.name, pod.stuck.as_deref().unwrap_or_default())),
+                None => ("PodsNotReady", format!("waiting for {first}")),
+            };
+            let message = format!("{brokers} brokers and {controllers} controllers serve; {why}");
+            Verdict::new("Ready", false, reason, message)
+        }
+    };
+    let in_sync = match safety::in_sync(valid, observed) {
+        InSync::Yes => Verdict::new("InSync", true, "AllInSync", "Every replica is in sync"),
+        InSync::No(why) => Verdict::new("InSync", false, "NotInSync", why),
+        InSync::Unknown(why) => Verdict::new("InSync", Truth::Unknown, "Unknown", why),
+    };
+    let rolling = plan.steps.iter().find(|step| matches!(step.action, Action::Roll(_)));
+    let reconciling = match (plan.steps.first(), waiting.first()) {
+        (None, None) => Verdict::new("Reconciling", false, "UpToDate", "Everything is as the spec says"),
+        (None, Some(first)) => Verdict::new("Reconciling", true, "WaitingForPods", format!("Waiting for {first}")),
+        (Some(_), _) => {
+            let step = rolling.or(plan.steps.first());
+            let text = step.map(|step| match &step.blocked_by {
+                Some(why) => format!("{step}; waits: {why}"),
+                None => step.to_string(),
+            });
+            let reason = if rolling.is_some() { "Rolling" } else { "Applying" };
+            Verdict::new("Reconciling", true, reason, text.unwrap_or_default())
+        }
+    };
+    let stalled = Verdict::new("Stalled", false, "Progressing", "Nothing needs a person");
+    vec![ready, in_sync, reconciling, stalled]
+}
+
+/// Pods of a role that serve, of those wanted.
+fn count(observed: &Observed, valid: &Validated, role: Role) -> String {
+    let wanted: i32 = valid.all_pools().filter(|pool| pool.has(role)).map(Pool::replicas).sum();
+    let of_role = |pod: &&PodView| match role {
+        Role::Broker => pod.broker,
+        Role::Controller => pod.controller,
+    };
+    let ready = observed.pods.iter().filter(of_role).filter(|pod| pod.ready()).count();
+    format!("{ready}/{wanted}")
+}
+
+fn listener(valid: &Validated, listener: &super::validate::ClientListener) -> ListenerStatus {
+    let host = names::service_host(&names::bootstrap_service(&valid.name), &valid.namespace);
+    ListenerStatus {
+        name: listener.name.clone(),
+        bootstrap_servers: format!("{host}:{}", listener.port),
+        addresses: vec![ListenerAddress { host, port: i32::from(listener.port) }],
+    }
+}
+
+fn node_pool(pool: &Pool, observed: &Observed) -> NodePoolStatus {
+    let of_pool = |pod: &&PodView| pool.sets.iter().any(|set| set.name == pod.set);
+    let ready = observed.pods.iter().filter(of_pool).filter(|pod| pod.ready()).count();
+    let ranges = pool.sets.iter().filter(|set| set.replicas > 0).map(|set| match set.replicas {
+        1 => set.first_id.to_string(),
+        n => format!("{}-{}", set.first_id, set.first_id + n - 1),
+    });
+    NodePoolStatus {
+        name: pool.name.clone(),
+        replicas: pool.replicas(),
+        ready_replicas: i32::try_from(ready).unwrap_or(i32::MAX),
+        node_ids: Some(ranges.collect::<Vec<_>>().join(",")),
+    }
+}
+
+fn brokers(valid: &Validated, observed: &Observed) -> Vec<BrokerStatus> {
+    let view = match &observed.kafka {
+        KafkaState::View(view) if view.cluster_id == valid.cluster_id => Some(view),
+        KafkaState::View(_) | KafkaState::NotServing | KafkaState::Failed(_) => None,
+    };
+    let pools = valid.pools.iter().filter(|pool| pool.has(Role::Broker));
+    pools.flat_map(|pool| &pool.sets).flat_map(|set| of_set(set, observed, view)).collect()
+}
+
+fn of_set(set: &SetLayout, observed: &Observed, view: Option<&KafkaView>) -> Vec<BrokerStatus> {
+    set.pods()
+        .map(|(id, name)| {
+            let pod = observed.pods.iter().find(|pod| pod.name == name);
+            let leads = |view: &KafkaView| view.partitions.iter().filter(|p| p.leader == Some(id)).count();
+            let lags =
+                |view: &KafkaView| view.partitions.iter().any(|p| p.replicas.contains(&id) && !p.in_sync.contains(&id));
+            BrokerStatus {
+                id,
+                rack: set.zone.clone(),
+                node: pod.and_then(|pod| pod.node.clone()),
+                in_sync: view.map(|view| view.brokers.contains(&id) && !lags(view)),
+                leaders: view.map(|view| i32::try_from(leads(view)).unwrap_or(i32::MAX)),
+                phase: pod.map(|pod| pod.phase).unwrap_or_default(),
+                pod: name,
+            }
+        })
+        .collect()
+}
+
+fn controllers(valid: &Validated, observed: &Observed) -> Vec<ControllerStatus> {
+    let pools = valid.all_pools().filter(|pool| pool.has(Role::Controller));
+    pools
+        .flat_map(|pool| &pool.sets)
+        .flat_map(SetLayout::pods)
+        .map(|(id, name)| {
+            let pod = observed.pods.iter().find(|pod| pod.name == name);
+            ControllerStatus {
+                id,
+                node: pod.and_then(|pod| pod.node.clone()),
+                ready: pod.is_some_and(PodView::ready),
+                pod: name,
+            }
+        })
+        .collect()
+}
+
+/// Whether the Ready condition differs, which is worth an Event.
+pub fn readiness_changed(cluster: &KafkaCluster, new: &KafkaClusterStatus) -> Option<(String, String, bool)> {
+    let old = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let find = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
+        conditions.iter().find(|c| c.type_ == "Ready").cloned()
+    };
+    let (old, new) = (find(old), find(&new.conditions)?);
+    let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+    (!same).then(|| (new.reason, format!("{}: {}", cluster.name_any(), new.message), new.status == "True"))
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,330 @@
+//! Judges a spec against what is there, once, into a type that the builders can trust. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use odradek_crds::{KafkaCluster, NodePool, PodTemplate, Resources, Role, Storage, StorageType};
+
+use super::{
+    config::{self, BrokerConfig},
+    layout::{Layout, SetLayout, layout},
+    observe::Observed,
+    zones::zones,
+};
+use crate::{
+    names::{self, CONTROLLERS_POOL},
+    quantity::milli_bytes,
+    refusal::{Reason, Refusal},
+};
+
+/// Size of a broker's volume when the spec does not say.
+const BROKER_SIZE: &str = "10Gi";
+/// Size of a controller's volume when the spec does not say.
+const CONTROLLER_SIZE: &str = "1Gi";
+
+/// A cluster that can be built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validated {
+    /// Name of the resource.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The owner of everything made.
+    pub owner: OwnerReference,
+    /// The id of the Kafka cluster.
+    pub cluster_id: String,
+    /// Release of the broker.
+    pub version: String,
+    /// Image of the broker.
+    pub image: String,
+    /// Where clients connect.
+    pub listeners: Vec<ClientListener>,
+    /// The label of the nodes that names their zone.
+    pub topology_key: String,
+    /// The zones that the cluster is pinned to.
+    pub zones: Vec<String>,
+    /// Configuration of brokers and controllers, defaults included.
+    pub config: BrokerConfig,
+    /// The pools of brokers.
+    pub pools: Vec<Pool>,
+    /// The controllers that are no brokers.
+    pub controllers: Option<Pool>,
+    /// How many pods may be evicted at once while all is in sync.
+    pub max_unavailable: i32,
+}
+
+/// A listener for clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientListener {
+    /// Its name in the spec.
+    pub name: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl ClientListener {
+    /// Its name in Kafka's configuration.
+    pub fn kafka_name(&self) -> String {
+        self.name.to_ascii_uppercase()
+    }
+}
+
+/// Nodes of the same shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Name of the pool.
+    pub name: String,
+    /// What its nodes do.
+    pub roles: Vec<Role>,
+    /// Its StatefulSets.
+    pub sets: Vec<SetLayout>,
+    /// Where its nodes keep their data.
+    pub storage: PoolStorage,
+    /// CPU and memory.
+    pub resources: Option<Resources>,
+    /// Additions to its pods.
+    pub template: PodTemplate,
+}
+
+/// Where the nodes of a pool keep their data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStorage {
+    /// A claim or a volume that goes with the pod.
+    pub type_: StorageType,
+    /// Size of the volume.
+    pub size: String,
+    /// StorageClass of the claims.
+    pub class: Option<String>,
+    /// Whether claims go with the cluster.
+    pub delete_claim: bool,
+}
+
+impl Pool {
+    /// Whether its nodes have a role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// How many nodes it should have.
+    pub fn replicas(&self) -> i32 {
+        self.sets.iter().map(|set| set.replicas).sum()
+    }
+}
+
+impl Validated {
+    /// Every pool, that of the controllers last.
+    pub fn all_pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().chain(&self.controllers)
+    }
+
+    /// The headless service that names the pods of a pool.
+    pub fn headless(&self, pool: &Pool) -> String {
+        if pool.has(Role::Broker) { names::brokers_service(&self.name) } else { names::controllers_service(&self.name) }
+    }
+
+    /// Every voter of the quorum with its host.
+    pub fn voters(&self) -> Vec<(i32, String)> {
+        let controllers = self.all_pools().filter(|pool| pool.has(Role::Controller));
+        controllers
+            .flat_map(|pool| {
+                let service = names::service_host(&self.headless(pool), &self.namespace);
+                pool.sets.iter().flat_map(SetLayout::pods).map(move |(id, pod)| (id, format!("{pod}.{service}")))
+            })
+            .collect()
+    }
+}
+
+/// Judges the spec. All refusals are told at once.
+pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str) -> Result<Validated, Vec<Refusal>> {
+    let spec = &cluster.spec;
+    let name = cluster.name_any();
+    let mut refusals = Vec::new();
+    let cluster_id = keep(&mut refusals, cluster_id(cluster, observed).map_err(|r| vec![r]));
+    let zones = keep(&mut refusals, zones(&spec.rack, observed).map_err(|r| vec![r]));
+    let brokers = spec.node_pools.iter().map(|pool| pool.replicas).sum();
+    let config = keep(&mut refusals, config::effective(&spec.config, brokers));
+    refusals.extend(listeners(cluster));
+    let wanted_controllers = spec.controllers.as_ref().and_then(|controllers| controllers.replicas);
+    let laid = zones.as_ref().and_then(|zones| {
+        let laid = layout(&name, &spec.node_pools, wanted_controllers, zones, &observed.pins);
+        keep(&mut refusals, laid)
+    });
+    let pools = laid.map(|layout| pools(cluster, layout));
+    for pool in pools.iter().flat_map(|(pools, controllers)| pools.iter().chain(controllers)) {
+        refusals.extend(shrunk(pool, observed));
+    }
+    let owner = cluster.controller_owner_ref(&());
+    let (Some(cluster_id), Some(zones), Some(config), Some((pools, controllers)), Some(owner), true) =
+        (cluster_id, zones, config, pools, owner, refusals.is_empty())
+    else {
+        return Err(refusals);
+    };
+    let (image, version) = image(cluster, default_image);
+    let budget = spec.template.as_ref().and_then(|template| template.pod_disruption_budget.as_ref());
+    Ok(Validated {
+        namespace: cluster.namespace().unwrap_or_default(),
+        owner,
+        cluster_id,
+        version,
+        image,
+        listeners: spec
+            .listeners
+            .iter()
+            .map(|listener| ClientListener { name: listener.name.clone(), port: listener.port })
+            .collect(),
+        topology_key: spec.rack.topology_key.clone(),
+        zones,
+        config,
+        pools,
+        controllers,
+        max_unavailable: budget.map_or(1, |budget| budget.max_unavailable),
+        name,
+    })
+}
+
+/// The value of a step of the judgement, or its refusals kept for the end.
+fn keep<T>(refusals: &mut Vec<Refusal>, step: Result<T, Vec<Refusal>>) -> Option<T> {
+    step.map_err(|more| refusals.extend(more)).ok()
+}
+
+/// The id that is written on sets and claims; else that of a new cluster.
+fn cluster_id(cluster: &KafkaCluster, observed: &Observed) -> Result<String, Refusal> {
+    let written = observed.cluster_ids();
+    if written.len() > 1 {
+        let places: Vec<String> = written.iter().map(|(id, set)| format!("{id} (claims or set {set})")).collect();
+        return Err(Refusal::new(
+            Reason::ClusterIdConflict,
+            "metadata.name",
+            format!(
+                "volumes of several clusters carry this name: {}. Delete those that are no longer \
+                 wanted, or give the cluster another name",
+                places.join(", ")
+            ),
+        ));
+    }
+    let known = cluster.status.as_ref().and_then(|status| status.cluster_id.clone());
+    written
+        .keys()
+        .next()
+        .map(|id| (*id).to_owned())
+        .or(known)
+        .or_else(|| names::new_cluster_id(&cluster.uid().unwrap_or_default()))
+        .ok_or_else(|| Refusal::new(Reason::InvalidSpec, "metadata.uid", "the resource has no UID"))
+}
+
+/// What the schema refuses too, in case that the resource is older than the schema.
+fn listeners(cluster: &KafkaCluster) -> Vec<Refusal> {
+    let refuse = |listener: &odradek_crds::Listener, message: &str| {
+        Refusal::new(Reason::NotSupported, format!("spec.listeners[{}]", listener.name), message)
+    };
+    cluster
+        .spec
+        .listeners
+        .iter()
+        .filter_map(|listener| {
+            if listener.tls {
+                Some(refuse(listener, "tls: true is not supported yet"))
+            } else if listener.type_ != "internal" {
+                Some(refuse(listener, "only type internal is supported yet"))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+fn pools(cluster: &KafkaCluster, layout: Layout) -> (Vec<Pool>, Option<Pool>) {
+    let pool = |pool: &NodePool, sets: Vec<SetLayout>| {
+        // In one order, so that the order in the spec changes nothing.
+        let mut roles = pool.roles.clone();
+        roles.sort_unstable_by(|a, b| b.cmp(a));
+        Pool {
+            name: pool.name.clone(),
+            roles,
+            sets,
+            storage: storage(&pool.storage, BROKER_SIZE),
+            resources: pool.resources.clone(),
+            template: pool.template.clone().unwrap_or_default(),
+        }
+    };
+    let pools = cluster.spec.node_pools.iter().zip(layout.pools).map(|(p, sets)| pool(p, sets)).collect();
+    let said = cluster.spec.controllers.clone().unwrap_or_default();
+    let controllers = layout.controllers.map(|set| Pool {
+        name: CONTROLLERS_POOL.to_owned(),
+        roles: vec![Role::Controller],
+        sets: vec![set],
+        storage: storage(&said.storage, CONTROLLER_SIZE),
+        resources: said.resources,
+        template: said.template.unwrap_or_default(),
+    });
+    (pools, controllers)
+}
+
+fn storage(storage: &Storage, size: &str) -> PoolStorage {
+    PoolStorage {
+        type_: storage.type_,
+        size: storage.size.clone().unwrap_or_else(|| size.to_owned()),
+        class: storage.class.clone(),
+        delete_claim: storage.delete_claim,
+    }
+}
+
+/// A volume that would shrink, or storage that would change its kind. The schema refuses both when
+/// the spec itself says them; a size that was left out and is then given is only seen here.
+fn shrunk(pool: &Pool, observed: &Observed) -> Option<Refusal> {
+    let path = if pool.has(Role::Broker) {
+        format!("spec.nodePools[{}].storage", pool.name)
+    } else {
+        "spec.controllers.storage".to_owned()
+    };
+    pool.sets.iter().find_map(|layout| {
+        let spec = observed.set(&layout.name)?.spec.as_ref()?;
+        let template = spec.volume_claim_templates.as_deref().unwrap_or_default().first();
+        let was = if template.is_some() { StorageType::PersistentClaim } else { StorageType::Ephemeral };
+        if was != pool.storage.type_ {
+            return Some(Refusal::new(
+                Reason::NotSupported,
+                format!("{path}.type"),
+                "the storage of a pool cannot change its type: add a pool with the other storage",
+            ));
+        }
+        let size = template?.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?;
+        (milli_bytes(&pool.storage.size)? < milli_bytes(&size.0)?).then(|| {
+            Refusal::new(
+                Reason::InvalidSpec,
+                format!("{path}.size"),
+                format!(
+                    "{} is smaller than the {} that the volumes have, and volumes only grow: set it \
+                     back to {}",
+                    pool.storage.size, size.0, size.0
+                ),
+            )
+        })
+    })
+}
+
+/// The image to run, and its release.
+fn image(cluster: &KafkaCluster, default_image: &str) -> (String, String) {
+    let spec = &cluster.spec;
+    let image = match (&spec.image, &spec.version) {
+        (Some(image), _) => image.clone(),
+        (None, Some(version)) => format!("{}:{version}", untagged(default_image)),
+        (None, None) => default_image.to_owned(),
+    };
+    let tag = image.split('@').next().and_then(|i| i.strip_prefix(untagged(&image)));
+    let tag = tag.and_then(|tag| tag.strip_prefix(':')).unwrap_or("latest");
+    let version = spec.version.clone().unwrap_or_else(|| tag.to_owned());
+    (image, version)
+}
+
+/// An image without its tag and digest. A colon before the last slash is that of a port.
+fn untagged(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rfind(':') {
+        Some(colon) if !image[colon..].contains('/') => &image[..colon],
+        _ => image,
+    }
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;
