@@ -12,6 +12,9 @@ use super::BrokerNode;
 use super::config::LogDir;
 use crate::event::{BlockingJob, Command, LogKey};
 
+/// The topic of the controllers' own log.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
 /// A log that was in a directory when the broker started, opened and recovered.
 pub struct FoundLog {
     /// Which partition, by its `partition.metadata`.
@@ -97,6 +100,8 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
     let mut logs = Vec::new();
     for found in dirs::LogDir::scan(disk.as_ref(), &dir.path).map_err(text)?.partitions {
         match found.kind {
+            // A controller in the same process has its log here too.
+            FolderKind::Live if found.topic == METADATA_TOPIC => continue,
             FolderKind::Live => {}
             FolderKind::Delete => {
                 disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
