@@ -12,7 +12,7 @@ use odradek_node::controller::{ControllerNodeConfig, Endpoint};
 use crate::config::{Described, ServerConfig};
 
 /// The folder of the metadata log below `metadata.log.dir`, as Kafka names it.
-const METADATA_LOG: &str = "__cluster_metadata-0";
+pub(crate) const METADATA_LOG: &str = "__cluster_metadata-0";
 
 /// Ticks of the quorum in one election time-out.
 const ELECTION_TICKS: u64 = 10;
@@ -27,10 +27,6 @@ pub fn broker(
 ) -> BrokerConfig {
     let topics = &config.topics;
     let replication = &config.replication;
-    let mut topic_defaults: BTreeMap<String, String> =
-        topics.defaults.iter().map(|(key, default)| ((*key).to_owned(), default.value.clone())).collect();
-    // No topic overrides it, but each log needs it.
-    topic_defaults.insert("producer.id.expiration.ms".to_owned(), millis(config.producer.expiration).to_string());
     BrokerConfig {
         node_id: config.node.id,
         cluster_id,
@@ -60,15 +56,11 @@ pub fn broker(
         offsets_topic_partitions: config.group.topic_partitions,
         offsets_topic_replication_factor: config.group.topic_replication_factor,
         offsets_topic_segment_bytes: i64::from(config.group.topic_segment_bytes),
-        topic_defaults,
+        server_properties: server_properties(config),
         retention_check_ms: millis(config.log.retention_check_interval),
         recovery_checkpoint_ms: millis(config.log.recovery_checkpoint_interval),
         high_watermark_checkpoint_ms: millis(replication.high_watermark_checkpoint_interval),
-        file_delete_delay_ms: topics
-            .defaults
-            .get("file.delete.delay.ms")
-            .and_then(|default| default.value.parse().ok())
-            .unwrap_or(60_000),
+        file_delete_delay_ms: millis(topics.file_delete_delay),
         group: group(config),
         described: config.describe().into_iter().map(described).collect(),
     }
@@ -84,8 +76,9 @@ pub fn controller(
 ) -> ControllerNodeConfig {
     let quorum = &config.quorum;
     let name = config.listeners.controller.first().map(|listener| listener.name.clone()).unwrap_or_default();
-    let endpoint =
-        |(id, (host, port)): (&i32, &(String, u16))| (u64::from(id.unsigned_abs()), vec![Endpoint { name: name.clone(), host: host.clone(), port: *port }]);
+    let endpoint = |(id, (host, port)): (&i32, &(String, u16))| {
+        (u64::from(id.unsigned_abs()), vec![Endpoint { name: name.clone(), host: host.clone(), port: *port }])
+    };
     let voters: BTreeMap<u64, Vec<Endpoint>> = quorum.voters.iter().map(endpoint).collect();
     let id = u64::from(config.node.id.unsigned_abs());
     let defaults = ControllerNodeConfig::new(id, voters.keys().copied(), metadata_dir.join(METADATA_LOG));
@@ -101,7 +94,7 @@ pub fn controller(
             auto_leader_rebalance: config.replication.auto_rebalance,
             leader_imbalance_check_ms: millis(config.replication.rebalance_interval),
             leader_imbalance_percentage: config.replication.rebalance_percentage,
-            server_properties: config.set().map(|(key, given)| (key.to_owned(), given.value.trim().to_owned())).collect(),
+            server_properties: server_properties(config),
             ..ControllerConfig::default()
         },
         snapshot_every_bytes: quorum.snapshot_max_bytes,
@@ -109,6 +102,10 @@ pub fn controller(
         election_ticks: ELECTION_TICKS as u32,
         ..defaults
     }
+}
+
+fn server_properties(config: &ServerConfig) -> BTreeMap<String, String> {
+    config.set().map(|(key, given)| (key.to_owned(), given.value.trim().to_owned())).collect()
 }
 
 fn group(config: &ServerConfig) -> GroupConfig {

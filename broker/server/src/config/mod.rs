@@ -39,7 +39,7 @@ pub use own::OwnSettings;
 pub use problems::{Origin, Problem, Problems};
 pub use quorum::QuorumSettings;
 pub use replication::{ReplicaSelector, ReplicationSettings};
-pub use topics::{TopicDefault, TopicSettings};
+pub use topics::TopicSettings;
 pub use transactions::ProducerSettings;
 use values::{Given, Values};
 

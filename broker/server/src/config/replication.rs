@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("replica.fetch.min.bytes", Kind::Int, Some("1"), Check::Any, Class::Honoured),
     fixed("replica.fetch.response.max.bytes", Kind::Int, Some("10485760"), Check::AtLeast(0), Class::Honoured),
     fixed("replica.fetch.backoff.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
-    fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::NoEffect { why: "a follower gives each fetch its own time, from replica.fetch.wait.max.ms" }),
+    fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
     fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::Honoured),
     cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: "one fetch at a time to each leader carries all its partitions" }),
     fixed("replica.high.watermark.checkpoint.interval.ms", Kind::Long, Some("5000"), Check::Any, Class::Honoured),
@@ -61,6 +61,8 @@ pub struct ReplicationSettings {
     pub fetch_min_bytes: i32,
     /// `replica.fetch.backoff.ms`.
     pub fetch_backoff: Duration,
+    /// `replica.socket.timeout.ms`: how long a leader's answer may be late.
+    pub socket_timeout: Duration,
     /// `replica.socket.receive.buffer.bytes`; `None`: as the system has it.
     pub receive_buffer: Option<usize>,
     /// `replica.high.watermark.checkpoint.interval.ms`.
@@ -109,6 +111,7 @@ impl ReplicationSettings {
             fetch_wait_max: millis("replica.fetch.wait.max.ms"),
             fetch_min_bytes: values.int32("replica.fetch.min.bytes"),
             fetch_backoff: millis("replica.fetch.backoff.ms"),
+            socket_timeout: millis("replica.socket.timeout.ms"),
             receive_buffer,
             high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
             selector: selector(values, problems),

@@ -1,6 +1,6 @@
 //! Keys of topics: how they are made, and the defaults of their own keys.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::key::{Check, Class, Key, Kind, cluster_wide, fixed};
 use super::problems::Problems;
@@ -60,77 +60,24 @@ pub struct TopicSettings {
     pub auto_create: bool,
     /// `delete.topic.enable`.
     pub delete_enable: bool,
-    /// The topics' keys whose defaults this broker sets, with the values in the topics' own units. What is not here
-    /// has Kafka's default.
-    pub defaults: BTreeMap<&'static str, TopicDefault>,
-}
-
-/// A default that this broker sets for a topic's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicDefault {
-    /// The value, in the unit of the topic's key.
-    pub value: String,
-    /// The broker's key that says so.
-    pub source: &'static str,
-    /// As it is written under that key.
-    pub written: String,
+    /// `log.segment.delete.delay.ms`: how long the files of a deleted segment stay.
+    pub file_delete_delay: Duration,
 }
 
 impl TopicSettings {
     pub(super) fn read(values: &Values, problems: &mut Problems) -> Self {
-        let settings = Self {
+        check(values, problems);
+        Self {
             num_partitions: values.int32("num.partitions"),
             replication_factor: i16::try_from(values.int("default.replication.factor")).unwrap_or(i16::MAX),
             auto_create: values.flag("auto.create.topics.enable"),
             delete_enable: values.flag("delete.topic.enable"),
-            defaults: defaults(values),
-        };
-        check(values, &settings, problems);
-        settings
-    }
-}
-
-/// Milliseconds of one unit of a key, where it has several names with different units.
-fn unit(name: &str) -> i64 {
-    if name.ends_with(".hours") {
-        3_600_000
-    } else if name.ends_with(".minutes") {
-        60_000
-    } else {
-        1
-    }
-}
-
-fn defaults(values: &Values) -> BTreeMap<&'static str, TopicDefault> {
-    let mut map: BTreeMap<&'static str, TopicDefault> = BTreeMap::new();
-    for key in KEYS {
-        let Class::TopicDefault(topic_key) = key.class else { continue };
-        let Some(given) = values.given(key.name) else { continue };
-        // Milliseconds win over minutes, minutes over hours; KEYS holds them in any order.
-        if map.get(topic_key).is_some_and(|other| precedence(other.source) <= precedence(key.name)) {
-            continue;
+            file_delete_delay: Duration::from_millis(values.unsigned("log.segment.delete.delay.ms")),
         }
-        let written = given.value.trim();
-        let value = match (unit(key.name), written.parse::<i64>()) {
-            (factor, Ok(number)) if factor > 1 && number >= 0 => number.saturating_mul(factor).to_string(),
-            _ => written.to_owned(),
-        };
-        map.insert(topic_key, TopicDefault { value, source: key.name, written: written.to_owned() });
-    }
-    map
-}
-
-/// Which of several names of one default counts: the lowest.
-fn precedence(name: &str) -> u8 {
-    match name {
-        "log.flush.scheduler.interval.ms" => 1,
-        _ if name.ends_with(".minutes") => 1,
-        _ if name.ends_with(".hours") => 2,
-        _ => 0,
     }
 }
 
-fn check(values: &Values, settings: &TopicSettings, problems: &mut Problems) {
+fn check(values: &Values, problems: &mut Problems) {
     let factor = values.int("default.replication.factor");
     if factor < 1 || factor > i64::from(i16::MAX) {
         problems.errors.push(values.problem("default.replication.factor", "must be between 1 and 32767"));
@@ -152,11 +99,30 @@ fn check(values: &Values, settings: &TopicSettings, problems: &mut Problems) {
     if values.list("log.cleanup.policy").is_empty() {
         problems.errors.push(values.problem("log.cleanup.policy", "must be delete, compact, or both"));
     }
-    let number = |topic_key: &str| settings.defaults.get(topic_key).and_then(|one| one.value.parse::<i64>().ok());
-    if let (Some(low), Some(high)) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"))
-        && low > high
-    {
-        let what = format!("must be at most log.cleaner.max.compaction.lag.ms={high}");
-        problems.errors.push(values.problem("log.cleaner.min.compaction.lag.ms", what));
+    let (low, high) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
+    if values.int(low) > values.int(high) {
+        let what = format!("must be at most {high}={}", values.int(high));
+        problems.errors.push(values.problem(low, what));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odradek_core::metadata::topic_config::TOPIC_CONFIGS;
+
+    #[test]
+    fn both_tables_agree_on_which_key_is_the_default_of_which() {
+        for key in KEYS {
+            if let Class::TopicDefault(topic_key) = key.class {
+                let config = TOPIC_CONFIGS.iter().find(|config| config.name == topic_key);
+                let config = config.unwrap_or_else(|| panic!("{topic_key} is no topic's key"));
+                assert!(config.synonyms.iter().any(|synonym| synonym.name == key.name), "{}", key.name);
+            }
+        }
+        for synonym in TOPIC_CONFIGS.iter().flat_map(|config| config.synonyms) {
+            let key = crate::config::tables::find(synonym.name);
+            assert!(key.is_some_and(|key| key.class != Class::Honoured), "{}", synonym.name);
+        }
     }
 }

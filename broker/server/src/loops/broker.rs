@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{BrokerOutbox, Clock, DiskPool, Ended, LoopEnded, Waited, take, wait};
 use crate::health::Health;
+use crate::identity::Unnamed;
 
 /// What enters the broker's thread.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub struct BrokerLoop {
     pub outbox: Box<dyn BrokerOutbox>,
     /// Who syncs and removes files.
     pub pool: DiskPool,
+    /// Folders that wait for the cluster's id.
+    pub unnamed: Option<Unnamed>,
     /// What `/readyz` looks at.
     pub health: Health,
     /// The process's clock.
@@ -138,10 +141,24 @@ impl BrokerLoop {
                     tracing::error!("{}: {error}", job.what);
                 }
             }),
-            Command::State(state) => self.health.broker(state),
+            Command::State(state) => {
+                self.health.broker(state);
+                return self.name_folders();
+            }
             Command::Stopped => return Some(Ended::Stopped),
             Command::Fatal { reason, exit_code } => return Some(Ended::Failed { reason, exit_code }),
         }
+        None
+    }
+
+    /// Writes down the cluster's id once the controllers told it.
+    fn name_folders(&mut self) -> Option<Ended> {
+        let unnamed = self.unnamed.as_ref()?;
+        let cluster_id = self.node.status().cluster_id?;
+        if let Err(error) = unnamed.name(&cluster_id) {
+            return Some(Ended::Failed { reason: error.to_string(), exit_code: 1 });
+        }
+        self.unnamed = None;
         None
     }
 

@@ -3,6 +3,8 @@
 use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerStatus};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::identity::Unnamed;
+
 use super::{Clock, ControllerOutbox, Ended, LoopEnded, Waited, take, wait};
 
 /// What enters the controller's thread.
@@ -57,6 +59,8 @@ pub struct ControllerLoop {
     pub inbox: ControllerInbox,
     /// Where answers and messages to other controllers go.
     pub outbox: Box<dyn ControllerOutbox>,
+    /// Folders that wait for the cluster's id.
+    pub unnamed: Option<Unnamed>,
     /// The process's clock.
     pub clock: Clock,
     /// Whose timers wake the thread.
@@ -80,6 +84,12 @@ impl ControllerLoop {
                     ControllerCommand::Stopped => return self.close(),
                     ControllerCommand::Fatal { reason, exit_code } => return Ended::Failed { reason, exit_code },
                 }
+            }
+            if let Some(cluster_id) = self.unnamed.as_ref().and_then(|_| self.node.image().cluster_id())
+                && let Some(unnamed) = self.unnamed.take()
+                && let Err(error) = unnamed.name(cluster_id)
+            {
+                return Ended::Failed { reason: error.to_string(), exit_code: 1 };
             }
             let due = self.node.next_deadline();
             if due.is_none_or(|due| due > self.clock.now().mono_ms) {

@@ -105,3 +105,6 @@ fn take<M>(inbox: &mut mpsc::Receiver<M>, messages: &mut Vec<M>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
