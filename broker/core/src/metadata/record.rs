@@ -364,3 +364,116 @@ pub fn decode_records(mut bytes: &[u8]) -> Result<Vec<Record>, prost::DecodeErro
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bytes of the first release: logs and snapshots hold them, so they never change.
+    #[test]
+    fn the_format_is_frozen() {
+        let records: [(Record, &str); 11] = [
+            (ClusterId { cluster_id: "c".into() }.into(), "5a030a0163"),
+            (
+                Feature { name: METADATA_VERSION.into(), level: 1 }.into(),
+                "4a140a106d657461646174612e76657273696f6e1001",
+            ),
+            (
+                RegisterBroker {
+                    broker_id: 3,
+                    broker_epoch: 300,
+                    incarnation: vec![1; 16],
+                    listeners: vec![Listener {
+                        name: "L".into(),
+                        host: "h".into(),
+                        port: 9092,
+                        security_protocol: "SSL".into(),
+                    }],
+                    rack: Some("a".into()),
+                    log_dirs: vec![vec![2; 16]],
+                    fenced: true,
+                    in_controlled_shutdown: false,
+                }
+                .into(),
+                "0a3e080310ac021a1001010101010101010101010101010101220e0a014c120168188447220353534c2a01613210020202020202020202020202020202023801",
+            ),
+            (
+                BrokerChange { broker_id: 3, broker_epoch: 300, fenced: Some(false), in_controlled_shutdown: None }
+                    .into(),
+                "1207080310ac021800",
+            ),
+            (
+                Topic { topic_id: vec![4; 16], name: "t".into() }.into(),
+                "1a150a1004040404040404040404040404040404120174",
+            ),
+            (
+                Partition {
+                    topic_id: vec![4; 16],
+                    partition: 1,
+                    replicas: vec![3, 200],
+                    isr: vec![3],
+                    leader: NO_LEADER,
+                    leader_epoch: 5,
+                    partition_epoch: 6,
+                    adding: vec![7],
+                    removing: vec![8],
+                    elr: vec![9],
+                    last_known_leader: Some(0),
+                    directories: vec![vec![2; 16]],
+                }
+                .into(),
+                "223f0a100404040404040404040404040404040410011a0303c8012201032801300538064201074a01085201095800621002020202020202020202020202020202",
+            ),
+            (
+                PartitionChange {
+                    topic_id: vec![4; 16],
+                    partition: 1,
+                    replicas: None,
+                    isr: Some(Brokers { ids: vec![] }),
+                    leader: Some(NO_LEADER),
+                    adding: None,
+                    removing: None,
+                    elr: Some(Brokers { ids: vec![3] }),
+                    last_known_leader: Some(3),
+                    directories: Some(Directories { ids: vec![vec![2; 16]] }),
+                }
+                .into(),
+                "2a330a100404040404040404040404040404040410012200280142030a0103480652120a1002020202020202020202020202020202",
+            ),
+            (RemoveTopic { topic_id: vec![4; 16] }.into(), "32120a1004040404040404040404040404040404"),
+            (
+                Config { resource_type: 2, resource_name: "t".into(), key: "k".into(), value: Some("v".into()) }.into(),
+                "3a0b08021201741a016b220176",
+            ),
+            (ProducerIds { broker_id: 3, broker_epoch: 300, next: 1000 }.into(), "4208080310ac0218e807"),
+            (UnregisterBroker { broker_id: 3, broker_epoch: 300 }.into(), "5205080310ac02"),
+        ];
+        for (record, bytes) in records {
+            assert_eq!(hex(&record.encode_to_vec()), bytes, "{record:?}");
+            let decoded = decode_records(&encode_records(std::slice::from_ref(&record)));
+            assert_eq!(decoded.unwrap(), [record]);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_passed_over() {
+        // Field 15 of a topic, and field 99 of the envelope.
+        let mut topic = Topic { topic_id: vec![4; 16], name: "t".into() }.encode_to_vec();
+        topic.extend([0x7a, 1, b'x']);
+        let mut bytes = vec![0x1a, topic.len() as u8];
+        bytes.extend(topic);
+        bytes.extend([0x98, 0x06, 1]);
+        let record = Record::decode(&*bytes).unwrap();
+        assert_eq!(record, Topic { topic_id: vec![4; 16], name: "t".into() }.into());
+    }
+
+    #[test]
+    fn cut_bytes_are_refused() {
+        let bytes = encode_records(&[Topic { topic_id: vec![4; 16], name: "t".into() }.into()]);
+        assert!(decode_records(&bytes[..bytes.len() - 1]).is_err());
+    }
+}

@@ -48,8 +48,9 @@ impl Changes {
                 }
                 DiffItem::Update { old: (id, old), new: (_, new) } => {
                     for item in old.partitions.diff(&new.partitions) {
-                        let partition = *key(&item);
-                        changes.partitions.insert(TopicPartition { topic_id: *id, partition });
+                        if !matches!(item, DiffItem::Remove(..)) {
+                            changes.partitions.insert(TopicPartition { topic_id: *id, partition: *key(&item) });
+                        }
                     }
                 }
             }

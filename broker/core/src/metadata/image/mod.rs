@@ -4,6 +4,8 @@ mod brokers;
 mod changes;
 mod configs;
 mod error;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 pub use brokers::Broker;

@@ -10,9 +10,11 @@ use crate::metadata::image::Resource;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
+/// Key, operation and value.
+type Operation<'a> = (&'a str, i8, Option<&'a str>);
+
 impl Cluster {
-    /// Operations are (key, operation, value).
-    fn change(&mut self, kind: i8, name: &str, operations: &[(&str, i8, Option<&str>)]) -> (i16, String) {
+    fn change(&mut self, kind: i8, name: &str, operations: &[Operation<'_>]) -> (i16, String) {
         let configs = operations
             .iter()
             .map(|(key, operation, value)| {
@@ -68,7 +70,7 @@ fn what_cannot_be_is_refused() {
     cluster.create("t", 1, 1, &[]);
     let offset = cluster.committed.offset();
     let long = "x".repeat(40_000);
-    let cases: [(i8, &str, &[(&str, i8, Option<&str>)], i16, &str); 12] = [
+    let cases: [(i8, &str, &[Operation<'_>], i16, &str); 12] = [
         (TOPIC, "t", &[("nope", 0, Some("1"))], 40, "Unknown topic config name: nope"),
         (TOPIC, "t", &[("retention.ms", 0, Some("x"))], 40, "Not a number of type LONG"),
         (TOPIC, "t", &[("retention.ms", 0, None)], 40, "Null value not supported"),
