@@ -19,7 +19,7 @@ pub(super) struct MetadataFollower {
     applied: u64,
     in_flight: bool,
     next_ms: u64,
-    /// Everything that was committed when this broker started has been seen once.
+    /// Everything that was committed before this broker registered has been seen.
     pub caught_up: bool,
 }
 
@@ -72,11 +72,7 @@ impl BrokerNode {
         self.follow.in_flight = false;
         self.follow.next_ms = now.mono_ms;
         self.image_changed(now, &before, out);
-        if !self.follow.caught_up && response.leader_id >= 0 && self.follow.applied >= response.high_watermark {
-            self.follow.caught_up = true;
-            self.discard_strays(now, out);
-        }
-        self.heartbeat_when_caught_up(now);
+        self.caught_up(now, out);
     }
 
     fn take_metadata(&mut self, response: &FetchMetadataResponse) -> Result<(), String> {

@@ -125,7 +125,9 @@ impl BrokerNode {
                 self.lifecycle.fenced = true;
                 self.cluster_id = Some(response.cluster_id);
                 out.push(Command::State(BrokerState::Fenced));
-                self.heartbeat_when_caught_up(now);
+                // Followers name their registration when they fetch.
+                self.fetchers_due.extend(self.fetchers.keys());
+                self.caught_up(now, out);
             }
             codes::INCONSISTENT_CLUSTER_ID => {
                 out.push(Command::Fatal { reason: response.error_message, exit_code: 2 });
@@ -156,10 +158,18 @@ impl BrokerNode {
         out.push(Command::State(BrokerState::Starting(reason)));
     }
 
-    /// The metadata moved on: the controller unfences a broker that has seen its own registration.
-    pub(super) fn heartbeat_when_caught_up(&mut self, now: Now) {
+    /// The metadata moved on. Who has seen its own registration has seen all that was committed before it: only then
+    /// is a replica that no topic has a stray, and the controller unfences such a broker. (The high watermark of a
+    /// controller says less: one that just started does not know yet how far the log is committed.)
+    pub(super) fn caught_up(&mut self, now: Now, out: &mut Vec<Command>) {
         let Some(epoch) = self.lifecycle.epoch else { return };
-        if self.lifecycle.fenced && i64::try_from(self.follow.applied()).is_ok_and(|applied| applied >= epoch) {
+        if i64::try_from(self.follow.applied()).is_ok_and(|applied| applied < epoch) {
+            return;
+        }
+        if !std::mem::replace(&mut self.follow.caught_up, true) {
+            self.discard_strays(now, out);
+        }
+        if self.lifecycle.fenced {
             self.lifecycle.next_ms = now.mono_ms;
         }
     }

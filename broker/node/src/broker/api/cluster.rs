@@ -53,7 +53,7 @@ impl BrokerNode {
     }
 
     pub(super) fn list_partition_reassignments(&self, context: &RequestContext, out: &mut Vec<Command>) {
-        let mut response = ListPartitionReassignmentsResponse::default();
+        let mut response = ListPartitionReassignmentsResponse::default().with_error_message(None);
         for topic in self.image.topics() {
             let partitions: Vec<_> = topic
                 .partitions

@@ -33,6 +33,7 @@ impl BrokerNode {
                 other => Err((codes::INVALID_REQUEST, format!("resource type {other} has no configuration here yet"))),
             };
             let mut result = DescribeConfigsResult::default()
+                .with_error_message(None)
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
             match described {
@@ -100,6 +101,7 @@ fn topic_entry(
     synonyms: bool,
 ) -> DescribeConfigsResourceResult {
     let mut entry = DescribeConfigsResourceResult::default()
+        .with_documentation(None)
         .with_name(text(key.name))
         .with_value(Some(text(&found.value)))
         .with_config_source(found.source as i8)
@@ -123,6 +125,7 @@ fn static_entry(key: &DescribedConfig, synonyms: bool) -> DescribeConfigsResourc
     let source = if key.is_default { Source::Default } else { Source::Static } as i8;
     let value = key.value.as_deref().filter(|_| !key.sensitive).map(text);
     let mut entry = DescribeConfigsResourceResult::default()
+        .with_documentation(None)
         .with_name(text(&key.name))
         .with_value(value.clone())
         .with_read_only(key.read_only)
@@ -138,6 +141,7 @@ fn static_entry(key: &DescribedConfig, synonyms: bool) -> DescribeConfigsResourc
 
 fn dynamic(key: &str, value: &str, source: Source) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult::default()
+        .with_documentation(None)
         .with_name(text(key))
         .with_value(Some(text(value)))
         .with_config_source(source as i8)

@@ -233,7 +233,7 @@ impl BrokerNode {
         let keys = if many { request.coordinator_keys } else { vec![request.key] };
         let found: Vec<Coordinator> =
             keys.into_iter().map(|key| self.coordinator_of(now, context, key, request.key_type, out)).collect();
-        let mut response = FindCoordinatorResponse::default();
+        let mut response = FindCoordinatorResponse::default().with_error_message(None);
         if many {
             response.coordinators = found;
         } else if let Some(one) = found.into_iter().next() {
@@ -279,6 +279,7 @@ impl BrokerNode {
             None => none(key, codes::COORDINATOR_NOT_AVAILABLE, "its partition of __consumer_offsets has no leader"),
             Some((id, listener)) => Coordinator::default()
                 .with_key(key)
+                .with_error_message(None)
                 .with_node_id(BrokerId(id))
                 .with_host(text(&listener.host))
                 .with_port(i32::try_from(listener.port).unwrap_or(-1)),
