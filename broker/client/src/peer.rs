@@ -108,7 +108,34 @@ impl Peer {
         match transport.call(frame, correlation_id, left).await {
             Ok(answer) => Ok(answer),
             Err(TransportError::Disconnected(reason)) => Err(disconnected(reason)),
-            Err(TransportError::TimedOut) => Err(timed_out()),
+            Err(TransportError::TimedOut) => {
+                // Answers may come in the order of requests: whatever waits behind this one would
+                // wait for it too, and the peer may be gone without a word.
+                transport.close(format!("no answer within {limit:?}"));
+                Err(timed_out())
+            }
+        }
+    }
+
+    /// Sends a whole frame whose answer is of no interest, connecting first when needed. Frames
+    /// that one task posts one after the other leave in that order. An error says that it was not
+    /// sent; no error does not say that it arrived.
+    pub async fn post(&self, frame: Bytes) -> Result<(), PeerError> {
+        let disconnected =
+            |reason: String| PeerError::Disconnected { address: self.address.to_string(), reason };
+        let transport = self.transport().await.map_err(disconnected)?;
+        match transport.post(frame).await {
+            Ok(()) => Ok(()),
+            Err(TransportError::Disconnected(reason)) => Err(disconnected(reason)),
+            Err(TransportError::TimedOut) => Err(disconnected("no answer".to_owned())),
+        }
+    }
+
+    /// Waits until the open connection breaks, and says why; connects first when there is none.
+    pub async fn broken(&self) -> String {
+        match self.transport().await {
+            Ok(transport) => transport.closed().await,
+            Err(reason) => reason,
         }
     }
 

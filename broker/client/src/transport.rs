@@ -82,6 +82,26 @@ impl Transport {
         self.shared.lock().closed.is_some()
     }
 
+    /// Breaks the connection: all that wait fail at once.
+    pub(crate) fn close(&self, reason: String) {
+        self.shared.close(reason);
+    }
+
+    /// Waits until it breaks; returns why.
+    pub(crate) async fn closed(&self) -> String {
+        self.shared.broken().await;
+        match self.shared.reason() {
+            TransportError::Disconnected(reason) => reason,
+            TransportError::TimedOut => String::new(),
+        }
+    }
+
+    /// Queues a whole frame whose answer is of no interest; waits while the queue is full.
+    pub(crate) async fn post(&self, frame: Bytes) -> Result<(), TransportError> {
+        // Also when the writer has stopped: the channel closes with it.
+        self.frames.send(frame).await.map_err(|_| self.shared.reason())
+    }
+
     /// Sends a whole frame, whose request has `correlation_id`, and waits for the answer (its
     /// frame without the length). The id must not be in use by another request that waits here.
     pub(crate) async fn call(

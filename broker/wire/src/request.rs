@@ -56,7 +56,7 @@ pub struct DecodedRequest {
 
 /// Why a frame is no request that this listener answers. Kafka closes the connection for each of
 /// them, except for an ApiVersions request that is too new, which it answers with version 0,
-/// UNSUPPORTED_VERSION and the list (KIP-511): see [`DecodeError::wants_api_versions`].
+/// UNSUPPORTED_VERSION and a list of one, itself (KIP-511): see [`DecodeError::wants_api_versions`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Shorter than a header, or the header is broken.
@@ -98,7 +98,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// The header of an ApiVersions request in a version that is not known here: it is to be
-    /// answered in version 0 with UNSUPPORTED_VERSION and the versions that are. `None` for all
+    /// answered with [`crate::response::unsupported_api_versions`]. `None` for all
     /// other errors, which close the connection.
     pub fn wants_api_versions(&self) -> Option<&RequestHeader> {
         match self {

@@ -1,12 +1,13 @@
 //! One message to one response frame, and for clients the way back.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, ResponseKind};
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
 use crate::frame::PREFIX;
-use crate::guard;
 use crate::primitive::{put_uvarint, skip_tagged_fields};
+use crate::versions::{self, ListenerKind};
+use crate::{ResponseError, guard};
 
 /// A response that cannot be put into bytes: a field that the version does not have, a string
 /// above 32,767 bytes, a frame above 2 GiB. A fault of the broker, never of the client.
@@ -49,6 +50,18 @@ pub fn encode_message<M: Encodable + HeaderVersion>(
 ) -> Result<Bytes, EncodeError> {
     let header_version = M::header_version(api_version);
     encode_with(api_key, api_version, header_version, correlation_id, |out| message.encode(out, api_version))
+}
+
+/// The answer to an ApiVersions request in a version that is not served: version 0, the error, and
+/// the versions of ApiVersions itself, with which the client asks again (KIP-511).
+pub fn unsupported_api_versions(kind: ListenerKind, correlation_id: i32) -> Result<Bytes, EncodeError> {
+    let key = ApiKey::ApiVersions as i16;
+    let mut api_keys = versions::api_keys(kind);
+    api_keys.retain(|api| api.api_key == key);
+    let response = ApiVersionsResponse::default()
+        .with_error_code(ResponseError::UnsupportedVersion.code())
+        .with_api_keys(api_keys);
+    encode_message(key, 0, correlation_id, &response)
 }
 
 /// A frame around a body that is encoded already (own API key; header version 0).

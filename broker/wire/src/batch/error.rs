@@ -102,16 +102,19 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// The code that Kafka puts into a produce response for it.
+    /// The code that Kafka 4.4.0 puts into a produce response for it (each seen there, but for an
+    /// unknown compression, where Kafka fails with UNKNOWN_SERVER_ERROR).
     pub fn response_error(&self) -> ResponseError {
         match self {
             BatchError::Empty
             | BatchError::MoreThanOne { .. }
-            | BatchError::UnsupportedMagic { .. }
+            // Kafka passes over a cut batch, and then finds none.
+            | BatchError::Truncated { .. }
+            | BatchError::UnsupportedMagic { magic: 0 | 1, .. }
             | BatchError::Invalid { .. }
             | BatchError::BadRecord { .. } => ResponseError::InvalidRecord,
-            BatchError::Truncated { .. }
-            | BatchError::BadLength { .. }
+            BatchError::BadLength { .. }
+            | BatchError::UnsupportedMagic { .. }
             | BatchError::BadCrc { .. }
             | BatchError::Decompression { .. } => ResponseError::CorruptMessage,
             BatchError::TooLarge { .. } | BatchError::UncompressedTooLarge { .. } => ResponseError::MessageTooLarge,
