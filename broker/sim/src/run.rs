@@ -66,6 +66,7 @@ struct Run {
     faults: Faults,
     one_leader: OneLeader,
     steps: u64,
+    recovering: bool,
     broken: Vec<String>,
 }
 
@@ -92,6 +93,7 @@ impl Run {
             faults,
             one_leader: OneLeader::default(),
             steps: 0,
+            recovering: false,
             broken: Vec::new(),
         }
     }
@@ -106,6 +108,7 @@ impl Run {
         self.faults.begin(&mut self.world);
         self.until(LOAD_MAX_US, |run| run.faults.is_over() && run.clients.iter().all(|client| client.is_done()));
         self.broken.extend(logs_agree(&self.world));
+        self.recovering = true;
         self.faults.end_all(&mut self.world);
         self.until(RECOVERY_MAX_US, |run| recovers(&run.world, &run.clients).is_empty());
         self.broken.extend(recovers(&self.world, &self.clients));
@@ -135,6 +138,10 @@ impl Run {
             if self.steps.is_multiple_of(LOOK_EVERY) {
                 let broken = self.one_leader.look(&mut self.world);
                 self.broken.extend(broken);
+                if self.recovering {
+                    // Who was still stopping when the faults ended comes back too, as Kubernetes would have it.
+                    self.world.start_all();
+                }
                 if done(self) {
                     return;
                 }

@@ -157,6 +157,19 @@ impl World {
         self.schedule(self.now_us, Item::Wake { place, generation });
     }
 
+    /// Starts whoever is down.
+    pub fn start_all(&mut self) {
+        let down: Vec<Place> = self
+            .processes
+            .values()
+            .filter(|process| process.state == State::Down)
+            .map(|process| process.place)
+            .collect();
+        for place in down {
+            self.start(place);
+        }
+    }
+
     /// kill -9. Whoever waited for it learns at once, unless the link is cut.
     pub fn kill(&mut self, place: Place) {
         let Some(process) = self.processes.get_mut(&place).filter(|process| process.state != State::Down) else {

@@ -9,7 +9,8 @@ use crate::names::Kind;
 use crate::segment::{Place, Segment};
 
 impl Log {
-    /// Cuts the log so that it ends at `offset`; nothing happens when it ends below already. A batch that holds
+    /// Cuts the log so that it ends at `offset`. When it ends there or below already, only an epoch goes that was
+    /// assigned and never written under: nobody else knows it. A batch that holds
     /// `offset` in its middle goes whole. When this lowered [`Log::recovery_point`], write the recovery point checkpoint
     /// before appending anything.
     ///
@@ -18,6 +19,9 @@ impl Log {
     pub fn truncate_to(&mut self, offset: i64) -> Result<(), LogError> {
         self.usable()?;
         if offset >= self.log_end {
+            if self.epochs.truncate_end(offset) {
+                self.epochs_version += 1;
+            }
             return Ok(());
         }
         if offset < self.segments[0].base {

@@ -48,6 +48,7 @@ impl Producer {
 
     fn init(&mut self, world: &mut World) {
         let body = InitProducerIdRequest::default()
+            .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
@@ -121,6 +122,7 @@ impl Producer {
             self.wake(world, ledger);
             return;
         }
+        tracing::debug!(producer = self.common.place, error, "produce");
         if error == NOT_ENOUGH_REPLICAS || error == NOT_ENOUGH_REPLICAS_AFTER_APPEND {
             world.counts.add("not enough replicas");
         }
@@ -155,6 +157,7 @@ impl Client for Producer {
             return;
         }
         self.call = None;
+        tracing::trace!(producer = self.common.place, ?answer);
         let ClientAnswer::Kafka(kind) = answer else { return self.common.refresh(world) };
         match *kind {
             ResponseKind::InitProducerId(response) if response.error_code == 0 => {
