@@ -49,6 +49,10 @@ use crate::time::Now;
 /// How many producer ids a broker gets at once.
 pub const PRODUCER_ID_BLOCK: i32 = 1_000;
 
+/// A controller that ticks later than this after its deadline was not running: then silence is
+/// not the brokers' fault.
+const MOST_LATE_MS: u64 = 500;
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -128,6 +132,7 @@ impl Controller {
     pub fn tick(&mut self, now: Now, offset_hint: u64) -> Vec<Record> {
         self.offset = offset_hint;
         self.bootstrap();
+        self.sessions.excuse(now.mono_ms, MOST_LATE_MS);
         let expired = self.sessions.take_expired(now.mono_ms);
         self.fence(&expired);
         self.rebalance_leaders(now);

@@ -11,11 +11,17 @@ pub(super) struct Session {
     pub(super) broken_deadline: Option<u64>,
     /// The offset up to which the broker has applied the metadata, as far as it said.
     pub(super) metadata_offset: u64,
+    /// It got more time already because the controller itself was late.
+    pub(super) excused: bool,
     /// Where the records of its controlled shutdown are: the others must know them first.
     pub(super) shutdown_offset: Option<u64>,
 }
 
 impl Session {
+    fn new(deadline: u64) -> Session {
+        Session { deadline, broken_deadline: None, metadata_offset: 0, excused: false, shutdown_offset: None }
+    }
+
     fn ends_at(&self) -> u64 {
         self.broken_deadline.map_or(self.deadline, |broken| broken.min(self.deadline))
     }
@@ -30,20 +36,15 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Gives the broker a new session; all that was known of the one before is forgotten.
     pub(super) fn open(&mut self, broker: i32, deadline: u64) {
-        let session = Session { deadline, broken_deadline: None, metadata_offset: 0, shutdown_offset: None };
-        self.by_broker.insert(broker, session);
+        self.by_broker.insert(broker, Session::new(deadline));
     }
 
     /// The broker said something: its session goes on, or begins.
     pub(super) fn touch(&mut self, broker: i32, deadline: u64) -> &mut Session {
-        let session = self.by_broker.entry(broker).or_insert(Session {
-            deadline,
-            broken_deadline: None,
-            metadata_offset: 0,
-            shutdown_offset: None,
-        });
+        let session = self.by_broker.entry(broker).or_insert(Session::new(deadline));
         session.deadline = deadline;
         session.broken_deadline = None;
+        session.excused = false;
         session
     }
 
@@ -74,6 +75,20 @@ impl Sessions {
 
     pub(super) fn close(&mut self, broker: i32) {
         self.by_broker.remove(&broker);
+    }
+
+    /// Gives more time, once until they say something, to all whose sessions would have ended
+    /// while the controller did not run: what they said may not have been read yet.
+    pub(super) fn excuse(&mut self, now: u64, most_late: u64) {
+        let late = self.next_end().map_or(0, |end| now.saturating_sub(end));
+        if late <= most_late {
+            return;
+        }
+        for session in self.by_broker.values_mut().filter(|session| !session.excused) {
+            session.excused = true;
+            session.deadline = session.deadline.max(now + most_late);
+            session.broken_deadline = session.broken_deadline.map(|at| at.max(now + most_late));
+        }
     }
 
     /// The brokers whose sessions ended; they have none any more.

@@ -15,21 +15,64 @@ const TOPICS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Register { broker: i32, clean: bool, empty_disk: bool },
-    Heartbeat { broker: i32, fence: bool, stop: bool },
-    Disconnect { broker: i32 },
-    Pass { ms: u64 },
-    Create { topic: usize, partitions: i32, factor: i16 },
-    Grow { topic: usize, count: i32 },
-    Delete { topic: usize },
-    Alter { topic: usize, partition: i32, members: u8, stale: bool },
-    Elect { topic: usize },
-    ProducerIds { broker: i32 },
-    HoldBack { on: bool },
-    Commit { most: usize },
+    Register {
+        broker: i32,
+        clean: bool,
+        empty_disk: bool,
+    },
+    Heartbeat {
+        broker: i32,
+        fence: bool,
+        stop: bool,
+    },
+    Disconnect {
+        broker: i32,
+    },
+    Pass {
+        ms: u64,
+    },
+    /// The controller does not run for a while.
+    Stall {
+        ms: u64,
+    },
+    Create {
+        topic: usize,
+        partitions: i32,
+        factor: i16,
+    },
+    Grow {
+        topic: usize,
+        count: i32,
+    },
+    Delete {
+        topic: usize,
+    },
+    Alter {
+        topic: usize,
+        partition: i32,
+        members: u8,
+        stale: bool,
+    },
+    Elect {
+        topic: usize,
+    },
+    ProducerIds {
+        broker: i32,
+    },
+    HoldBack {
+        on: bool,
+    },
+    Commit {
+        most: usize,
+    },
     FailOver,
-    Unclean { topic: usize, on: bool },
-    ElectUnclean { topic: usize },
+    Unclean {
+        topic: usize,
+        on: bool,
+    },
+    ElectUnclean {
+        topic: usize,
+    },
 }
 
 fn step(unclean: bool) -> impl Strategy<Value = Step> {
@@ -48,6 +91,7 @@ fn step(unclean: bool) -> impl Strategy<Value = Step> {
         4 => broker.clone().prop_map(|broker| Step::Disconnect { broker }),
         10 => (1_u64..4_000).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Pass { ms: 400_000 }),
+        1 => (1_u64..30_000).prop_map(|ms| Step::Stall { ms }),
         5 => (topic.clone(), 1..4, 1_i16..4).prop_map(
             |(topic, partitions, factor)| Step::Create { topic, partitions, factor }
         ),
@@ -92,6 +136,10 @@ impl Cluster {
             }
             Step::Disconnect { broker } => self.controller.broker_disconnected(self.now, broker),
             Step::Pass { ms } => self.pass(ms),
+            Step::Stall { ms } => {
+                self.now.mono_ms += ms;
+                self.tick();
+            }
             Step::Create { topic, partitions, factor } => {
                 self.create(&name(topic), partitions, factor, &[]);
             }
