@@ -140,14 +140,14 @@ impl Group {
     fn join_as_new(&mut self, io: &mut Io<'_>, join: Join<'_>) {
         match &join.instance_id {
             Some(instance) => {
-                let id = io.shared.ids.next(instance);
+                let id = self.new_member_id(io, instance);
                 match self.instances.get(instance).cloned() {
                     Some(old) => self.replace_static_member(io, &old, id, join),
                     None => self.add_member(io, id, join),
                 }
             }
             None => {
-                let id = io.shared.ids.next(&join.context.client_id);
+                let id = self.new_member_id(io, &join.context.client_id);
                 if join.waiting.api_version < MEMBER_ID_REQUIRED {
                     return self.add_member(io, id, join);
                 }
@@ -155,6 +155,16 @@ impl Group {
                 self.expect_heartbeat(io, &id, join.subscription.session_timeout_ms);
                 let required = response::join_error(&id, ResponseError::MemberIdRequired);
                 io.reply(join.waiting.token, required);
+            }
+        }
+    }
+
+    /// An id that nobody in the group has, even if a seed was used twice.
+    fn new_member_id(&self, io: &mut Io<'_>, prefix: &str) -> Name {
+        loop {
+            let id = io.shared.ids.next(prefix);
+            if !self.members.contains_key(&id) && !self.pending_joins.contains(&id) {
+                return id;
             }
         }
     }

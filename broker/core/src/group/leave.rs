@@ -36,7 +36,7 @@ pub(super) fn handle(
     let results: Vec<i16> = match groups.get_mut(&**request.group_id) {
         None => vec![ResponseError::UnknownMemberId.code(); leaving.len()],
         Some(group) => {
-            let left = leaving.iter().map(|member| response::code(group.leave(io, member))).collect();
+            let left: Vec<i16> = leaving.iter().map(|member| response::code(group.leave(io, member))).collect();
             write = group.after_leave(io, &left);
             left
         }
@@ -80,7 +80,7 @@ impl Group {
         Ok(())
     }
 
-    fn after_leave(&mut self, io: &mut Io<'_>, results: &Vec<i16>) -> Option<u64> {
+    fn after_leave(&mut self, io: &mut Io<'_>, results: &[i16]) -> Option<u64> {
         if !results.contains(&0) {
             return None;
         }

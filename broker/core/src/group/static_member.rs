@@ -24,6 +24,8 @@ pub(super) struct Replacement {
     pub(super) old_subscription: Subscription,
     pub(super) old_leader: Option<Name>,
     pub(super) waiting: Waiting,
+    /// The generation that goes on with it.
+    pub(super) generation: i32,
 }
 
 impl Group {
@@ -45,6 +47,7 @@ impl Group {
                     old_subscription,
                     old_leader,
                     waiting: join.waiting,
+                    generation: self.generation,
                 };
                 self.record(
                     io,
@@ -96,7 +99,12 @@ impl Group {
         result: Result<(), ResponseError>,
     ) {
         let Replacement { new_id, waiting, .. } = &replacement;
-        // Something else may have answered it meanwhile, a rebalance or a time-out.
+        if !self.goes_on_with(&replacement) {
+            // A rebalance came in between: the member takes part in it under its new id, and what
+            // the group writes next holds it.
+            return;
+        }
+        // A time-out may have answered it.
         let waits = |member: &mut Member| {
             let waits = member.awaiting_join == Some(*waiting);
             waits.then(|| member.awaiting_join = None).is_some()
@@ -127,12 +135,14 @@ impl Group {
         }
     }
 
+    /// Whether the generation of the replacement still runs and nobody has replaced it in turn.
+    pub(super) fn goes_on_with(&self, replacement: &Replacement) -> bool {
+        self.state == State::Stable
+            && self.generation == replacement.generation
+            && self.instances.get(&replacement.instance_id) == Some(&replacement.new_id)
+    }
+
     fn undo_replacement(&mut self, io: &mut Io<'_>, replacement: Replacement) {
-        let owner = self.instances.get(&replacement.instance_id);
-        if self.state != State::Stable || owner != Some(&replacement.new_id) {
-            // The group went on from the replacement; its next write tells so.
-            return;
-        }
         self.rename_static_member(io, &replacement.new_id, &replacement.old_id);
         if let Some(member) = self.members.get_mut(&replacement.old_id) {
             member.subscription = replacement.old_subscription;

@@ -174,6 +174,7 @@ pub(super) fn timed_out(groups: &mut BTreeMap<Name, Group>, io: &mut Io<'_>, num
         }
         Effect::Replaced { group, replacement } => {
             if let Some(group) = groups.get_mut(group)
+                && group.goes_on_with(replacement)
                 && let Some(member) = group.members.get_mut(&replacement.new_id)
                 && member.awaiting_join == Some(replacement.waiting)
             {

@@ -347,7 +347,9 @@ impl Bench {
     pub(super) fn reload(&self, config: GroupConfig) -> Bench {
         let mut other = Bench::with_config(config.clone());
         other.now = self.now;
-        other.coordinator = GroupCoordinator::new(config.clone(), 2);
+        // Another broker makes other member ids.
+        let seed = 2 + self.next_token;
+        other.coordinator = GroupCoordinator::new(config.clone(), seed);
         let mut out = Vec::new();
         for partition in 0..config.offsets_topic_partitions {
             other.coordinator.start_loading(partition, 2, &mut out);
