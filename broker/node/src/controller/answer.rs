@@ -167,6 +167,10 @@ impl ControllerNode {
         fetch: FetchMetadataRequest,
         out: &mut Vec<ControllerCommand>,
     ) {
+        let applied = fetch.from_offset.saturating_sub(1);
+        if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
+            controller.broker_has_applied(fetch.node_id, applied);
+        }
         let waiting = WaitingFetch { request, connection, from: fetch.from_offset };
         if fetch.from_offset.max(1) < self.window.end() || fetch.max_wait_ms == 0 {
             return self.answer_fetch(waiting, out);

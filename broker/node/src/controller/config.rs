@@ -61,9 +61,9 @@ impl ControllerNodeConfig {
             controller: ControllerConfig::default(),
             snapshot_every_bytes: 20 << 20,
             snapshot_every_records: 10_000,
-            tick_ms: 100,
-            election_ticks: 10,
-            heartbeat_ticks: 2,
+            tick_ms: 50,
+            election_ticks: 20,
+            heartbeat_ticks: 4,
             window_bytes: 8 << 20,
             fetch_bytes: 1 << 20,
         }
