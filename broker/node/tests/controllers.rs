@@ -328,6 +328,27 @@ fn describe_quorum_shows_voters_and_brokers() {
     assert_eq!(response.error_code, 35);
 }
 
+/// M2: the next leader has the image in memory, and reads nothing again.
+#[test]
+fn ten_thousand_partitions_do_not_hold_up_a_new_leader() {
+    let mut world = World::new(3, 18);
+    for broker in 10..13 {
+        world.join(broker);
+    }
+    for number in 0..100 {
+        assert_eq!(world.create_topic_of(&format!("topic-{number}"), 100), 0);
+    }
+    world.settle();
+    let first = world.active().unwrap();
+    world.kill(first);
+    world.slowest = std::time::Duration::ZERO;
+    let killed = world.now.mono_ms;
+    world.wait_for_active();
+    let took = world.now.mono_ms - killed;
+    println!("10,000 partitions: active after {took} ms; the longest turn took {:?}", world.slowest);
+    assert!(took < 4_000 && world.slowest < std::time::Duration::from_secs(1));
+}
+
 #[test]
 fn a_controller_that_stops_hands_over_first() {
     let mut world = World::new(3, 15);

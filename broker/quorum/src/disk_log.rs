@@ -175,6 +175,11 @@ impl DiskLog {
         Ok(())
     }
 
+    /// Completes what is on disk besides the entries.
+    pub(crate) fn close(&mut self) -> Result<(), QuorumError> {
+        self.log.close().map_err(self.failed())
+    }
+
     fn failed(&self) -> impl FnOnce(LogError) -> QuorumError + use<> {
         let dir = self.dir.clone();
         move |source| QuorumError::Log { dir, source }

@@ -273,6 +273,12 @@ impl Store {
         self.write_state(state)
     }
 
+    /// Completes the log's indexes, for Kafka's tools and for a quicker start, and notes the commit index.
+    pub(crate) fn close(&mut self, commit: u64) -> Result<(), QuorumError> {
+        self.set_commit(commit.min(self.last()))?;
+        self.log.close()
+    }
+
     /// Takes over a snapshot from the leader: it replaces the whole log.
     pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Result<(), QuorumError> {
         let meta = snapshot.get_metadata();

@@ -88,4 +88,36 @@ mod tests {
         terms.drop_before(3);
         assert_eq!((terms.get(1), terms.get(2), terms.get(3)), (None, Some(1), Some(2)));
     }
+
+    proptest::proptest! {
+        /// Whatever is pushed, cut and dropped: the same answers as from a plain list.
+        #[test]
+        fn runs_are_a_list(steps in proptest::collection::vec((0..3_u8, 0..100_u64), 1..60)) {
+            let mut terms = Terms::after(0, 0);
+            // The term of entry i is at i; `first` is the first entry that is still there.
+            let (mut list, mut first) = (vec![0], 1);
+            for (what, number) in steps {
+                match what {
+                    0 => {
+                        let term = list[list.len() - 1] + u64::from(number < 20);
+                        terms.push(list.len() as u64, term);
+                        list.push(term);
+                    }
+                    1 => {
+                        let index = first + number % (list.len() as u64 - first + 1);
+                        terms.truncate(index);
+                        list.truncate(index as usize);
+                    }
+                    _ => {
+                        first += number % (list.len() as u64 - first + 1);
+                        terms.drop_before(first);
+                    }
+                }
+                for index in first - 1..list.len() as u64 {
+                    proptest::prop_assert_eq!(terms.get(index), Some(list[index as usize]));
+                }
+                proptest::prop_assert_eq!(terms.last(), list.last().copied());
+            }
+        }
+    }
 }

@@ -38,10 +38,9 @@ pub struct ControllerNodeConfig {
     pub snapshot_every_records: u64,
     /// Milliseconds of one tick of the quorum.
     pub tick_ms: u64,
-    /// Ticks without a leader before an election: with `tick_ms` that is `controller.quorum.election.timeout.ms`.
+    /// Ticks without a leader before an election, at least 3: with `tick_ms` that is
+    /// `controller.quorum.election.timeout.ms`. Many short ticks keep two candidates apart better than few long ones.
     pub election_ticks: u32,
-    /// Ticks between two heartbeats of the leader.
-    pub heartbeat_ticks: u32,
     /// Bytes of committed entries kept in memory for brokers that follow; those further behind get a snapshot.
     pub window_bytes: usize,
     /// About how many bytes of entries one answer to a broker that follows has.
@@ -63,7 +62,6 @@ impl ControllerNodeConfig {
             snapshot_every_records: 10_000,
             tick_ms: 50,
             election_ticks: 20,
-            heartbeat_ticks: 4,
             window_bytes: 8 << 20,
             fetch_bytes: 1 << 20,
         }

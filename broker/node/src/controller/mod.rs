@@ -85,7 +85,8 @@ impl ControllerNode {
     ) -> Result<ControllerNode, ControllerError> {
         let mut quorum_config = QuorumConfig::new(config.node_id, config.voters.keys().copied(), seed);
         quorum_config.election_ticks = config.election_ticks;
-        quorum_config.heartbeat_ticks = config.heartbeat_ticks;
+        // Four heartbeats may be lost before an election.
+        quorum_config.heartbeat_ticks = (config.election_ticks / 5).max(1);
         quorum_config.voters.insert(config.node_id, Voter { directory_id: config.directory_id });
         if !config.voters.contains_key(&config.node_id) {
             quorum_config.voters.remove(&config.node_id);

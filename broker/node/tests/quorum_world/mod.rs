@@ -75,7 +75,8 @@ pub struct World {
     pub cut: BTreeSet<u64>,
     trace: u64,
     leaders: BTreeMap<u64, u64>,
-    heartbeats: BTreeMap<i32, (i64, u64, u64)>,
+    /// The longest that one event took, on the real clock: nothing depends on it.
+    pub slowest: std::time::Duration,
 }
 
 pub fn fold(hash: u64, bytes: &[u8]) -> u64 {
@@ -108,7 +109,7 @@ impl World {
             cut: BTreeSet::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             leaders: BTreeMap::new(),
-            heartbeats: BTreeMap::new(),
+            slowest: std::time::Duration::ZERO,
         };
         for id in 0..size {
             let mut config = config(id, size);
@@ -163,7 +164,9 @@ impl World {
         let mut out = Vec::new();
         let machine = self.machines.get_mut(&id).unwrap();
         let Some(node) = &mut machine.node else { return };
+        let before = std::time::Instant::now();
         node.handle(self.now, event, &mut out);
+        self.slowest = self.slowest.max(before.elapsed());
         let status = node.status();
         if status.active {
             let leader = *self.leaders.entry(status.quorum.term).or_insert(id);
@@ -370,11 +373,15 @@ impl World {
 
     /// Creates a topic; Kafka's code of the answer.
     pub fn create_topic(&mut self, name: &str) -> i16 {
+        self.create_topic_of(name, 2)
+    }
+
+    pub fn create_topic_of(&mut self, name: &str, partitions: i32) -> i16 {
         use odradek_wire::messages::CreateTopicsResponse;
         use odradek_wire::protocol::Decodable;
         let topic = CreatableTopic::default()
             .with_name(TopicName(StrBytes::from_string(name.to_owned())))
-            .with_num_partitions(2)
+            .with_num_partitions(partitions)
             .with_replication_factor(3);
         let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
         let mut body = BytesMut::new();
