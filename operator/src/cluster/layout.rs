@@ -151,8 +151,9 @@ fn pool_sets(pool: &NodePool, zones: &[String], pins: &[Pin], ids: &mut Ids<'_>)
             Reason::ScaleDownUnsupported,
             field,
             format!(
-                "{} is fewer than the {there} nodes that the pool has. Their replicas must be moved \
-                 to other brokers first, which is not supported yet: set it back to {there}",
+                "{} is fewer than the {there} nodes that the pool has, or had by the volumes that are kept. \
+                 Their replicas must be moved to other brokers first, which is not supported yet: set it \
+                 back to {there}",
                 pool.replicas
             ),
         ));

@@ -43,7 +43,7 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
     let valid = match validate(&cluster, &observed, &ctx.broker_image) {
         Ok(valid) => valid,
         Err(refusals) => {
-            write_status(&cluster, &ctx, status::refused(&cluster, &refusals, Timestamp::now())).await?;
+            write_status(&cluster, &ctx, status::refused(&cluster, &observed, &refusals, Timestamp::now())).await?;
             return Ok(Next::requeue(jitter(CALM)));
         }
     };

@@ -63,8 +63,13 @@ pub fn status(
     }
 }
 
-/// The status of a cluster whose spec is refused. What was known of what runs stays.
-pub fn refused(cluster: &KafkaCluster, refusals: &[Refusal], now: Timestamp) -> KafkaClusterStatus {
+/// The status of a cluster whose spec is refused. What runs goes on running, and is counted.
+pub fn refused(
+    cluster: &KafkaCluster,
+    observed: &Observed,
+    refusals: &[Refusal],
+    now: Timestamp,
+) -> KafkaClusterStatus {
     let old = cluster.status.clone().unwrap_or_default();
     let generation = cluster.metadata.generation;
     let reason = refusals.first().map_or("InvalidSpec", |refusal| refusal.reason.as_str());
@@ -77,7 +82,19 @@ pub fn refused(cluster: &KafkaCluster, refusals: &[Refusal], now: Timestamp) -> 
     ];
     let mut conditions = merge(&old.conditions, verdicts, generation, now);
     conditions.extend(old.conditions.iter().filter(|c| c.type_ == "InSync").cloned());
-    KafkaClusterStatus { conditions, observed_generation: generation, plan: Vec::new(), plan_omitted: None, ..old }
+    let recount = |old: &Option<String>, role: Role| {
+        let wanted = old.as_ref()?.split_once('/')?.1.to_owned();
+        Some(format!("{}/{wanted}", serving(observed, role)))
+    };
+    KafkaClusterStatus {
+        conditions,
+        observed_generation: generation,
+        brokers_ready: recount(&old.brokers_ready, Role::Broker),
+        controllers_ready: recount(&old.controllers_ready, Role::Controller),
+        plan: Vec::new(),
+        plan_omitted: None,
+        ..old
+    }
 }
 
 /// The status of a cluster of which a step failed. It is tried again.
@@ -133,12 +150,16 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
 /// Pods of a role that serve, of those wanted.
 fn count(observed: &Observed, valid: &Validated, role: Role) -> String {
     let wanted: i32 = valid.all_pools().filter(|pool| pool.has(role)).map(Pool::replicas).sum();
+    format!("{}/{wanted}", serving(observed, role))
+}
+
+/// Pods of a role that serve.
+fn serving(observed: &Observed, role: Role) -> usize {
     let of_role = |pod: &&PodView| match role {
         Role::Broker => pod.broker,
         Role::Controller => pod.controller,
     };
-    let ready = observed.pods.iter().filter(of_role).filter(|pod| pod.ready()).count();
-    format!("{ready}/{wanted}")
+    observed.pods.iter().filter(of_role).filter(|pod| pod.ready()).count()
 }
 
 fn listener(valid: &Validated, listener: &super::validate::ClientListener) -> ListenerStatus {

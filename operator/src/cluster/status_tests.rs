@@ -1,1 +1,72 @@
+use k8s_openapi::jiff::Timestamp;
+use odradek_crds::BrokerPhase;
 
+use super::*;
+use crate::{
+    cluster::{
+        fixtures::{all_there, cluster, nothing, valid, with_view},
+        plan::plan,
+    },
+    refusal::Reason,
+};
+
+fn said(valid: &Validated, observed: &Observed) -> KafkaClusterStatus {
+    let plan = plan(valid, observed).expect("a plan");
+    let now = Timestamp::from_second(1_700_000_000).expect("a time");
+    status(&cluster("{}"), valid, observed, &plan, now)
+}
+
+fn conditions(status: &KafkaClusterStatus) -> Vec<String> {
+    let line = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+        format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message)
+    };
+    status.conditions.iter().map(line).collect()
+}
+
+#[test]
+fn a_cluster_that_serves() {
+    let valid = valid("{}");
+    insta::assert_yaml_snapshot!(said(&valid, &all_there(&valid)));
+}
+
+#[test]
+fn conditions_tell_what_is_missing() {
+    let valid = valid("{}");
+    let whole = all_there(&valid);
+    let mut starting = whole.clone();
+    starting.pods[1].phase = BrokerPhase::Starting;
+    let mut failing = starting.clone();
+    failing.pods[1].phase = BrokerPhase::Failing;
+    failing.pods[1].stuck = Some("CrashLoopBackOff, last exit code 2".to_owned());
+    let lagging = with_view(whole.clone(), |view| view.partitions[0].in_sync = vec![0]);
+    insta::assert_yaml_snapshot!(
+        [nothing(), starting, failing, lagging].map(|observed| conditions(&said(&valid, &observed)))
+    );
+}
+
+#[test]
+fn a_refused_spec_keeps_what_is_known_of_what_runs() {
+    let valid = valid("{}");
+    let mut observed = all_there(&valid);
+    let mut resource = cluster("{}");
+    resource.status = Some(said(&valid, &observed));
+    resource.metadata.generation = Some(2);
+    observed.pods.truncate(2);
+    let refusal = Refusal::new(Reason::InvalidConfig, "spec.config[x]", "no such key");
+    let now = Timestamp::from_second(1_700_000_100).expect("a time");
+    let status = refused(&resource, &observed, &[refusal], now);
+    assert_eq!(status.observed_generation, Some(2));
+    assert_eq!(status.brokers_ready.as_deref(), Some("2/3"));
+    assert_eq!(status.cluster_id, Some(valid.cluster_id));
+    insta::assert_yaml_snapshot!(conditions(&status));
+}
+
+#[test]
+fn an_event_is_told_when_readiness_changes() {
+    let valid = valid("{}");
+    let whole = said(&valid, &all_there(&valid));
+    let mut resource = cluster("{}");
+    assert!(readiness_changed(&resource, &whole).is_some_and(|(_, _, good)| good));
+    resource.status = Some(whole.clone());
+    assert_eq!(readiness_changed(&resource, &whole), None);
+}

@@ -19,8 +19,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Default)]
 pub struct AdminPool {
     clients: Arc<std::sync::Mutex<HashMap<Key, Arc<dyn KafkaAdmin>>>>,
-    /// For tests, which have no brokers.
-    fixed: Option<Arc<dyn KafkaAdmin>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -31,17 +29,9 @@ struct Key {
 }
 
 impl AdminPool {
-    /// A pool that gives the same client for every cluster.
-    pub fn fixed(admin: Arc<dyn KafkaAdmin>) -> Self {
-        AdminPool { fixed: Some(admin), ..AdminPool::default() }
-    }
-
     /// The client of a cluster. It connects when it is first used, through the bootstrap service,
     /// which only has brokers that serve.
     pub fn of(&self, cluster: &KafkaCluster) -> Arc<dyn KafkaAdmin> {
-        if let Some(fixed) = &self.fixed {
-            return fixed.clone();
-        }
         let name = cluster.name_any();
         let namespace = cluster.namespace().unwrap_or_default();
         let host = names::service_host(&names::bootstrap_service(&name), &namespace);

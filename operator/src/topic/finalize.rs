@@ -78,3 +78,50 @@ pub async fn write(topic: &KafkaTopic, on: bool, ctx: &TopicContext) -> Result<(
         Err(error) => Err(Error::Finalizer(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use odradek_crds::{CLUSTER_LABEL, KafkaCluster, KafkaTopicStatus, NodePool};
+
+    use super::*;
+
+    fn topic() -> KafkaTopic {
+        let mut topic = KafkaTopic::default();
+        topic.metadata.name = Some("orders".to_owned());
+        topic.metadata.labels = Some([(CLUSTER_LABEL.to_owned(), "demo".to_owned())].into());
+        topic
+    }
+
+    fn observed() -> Observed {
+        let mut cluster = KafkaCluster::default();
+        cluster.spec.node_pools = vec![NodePool::brokers("broker", 3)];
+        Observed { cluster: Some(Arc::new(cluster)), older: None }
+    }
+
+    #[test]
+    fn a_topic_goes_with_its_resource() {
+        assert_eq!(fate(&topic(), &observed()), Fate::Delete);
+    }
+
+    #[test]
+    fn a_topic_stays_that_is_not_this_resources_to_delete() {
+        let mut retained = topic();
+        retained.spec.deletion_policy = DeletionPolicy::Retain;
+        assert_eq!(fate(&retained, &observed()), Fate::Release);
+        let conflict = Observed { older: Some("first".to_owned()), ..observed() };
+        assert_eq!(fate(&topic(), &conflict), Fate::Release);
+        let gone = Observed { cluster: None, ..observed() };
+        assert_eq!(fate(&topic(), &gone), Fate::Release);
+    }
+
+    #[test]
+    fn a_spec_that_was_refused_from_the_start_deletes_nothing() {
+        let mut refused = topic();
+        refused.spec.replicas = Some(9);
+        assert_eq!(fate(&refused, &observed()), Fate::Release);
+        refused.status = Some(KafkaTopicStatus { topic_id: Some("id".to_owned()), ..Default::default() });
+        assert_eq!(fate(&refused, &observed()), Fate::Delete);
+    }
+}

@@ -9,6 +9,3 @@ pub mod plan;
 pub mod reconcile;
 pub mod status;
 pub mod validate;
-
-#[cfg(test)]
-mod reconcile_tests;
