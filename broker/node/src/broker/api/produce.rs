@@ -207,9 +207,10 @@ impl BrokerNode {
             {
                 self.high_watermarks_due = true;
             }
-            self.woken.insert(key);
             self.schedule_lag_check(now, key, self.config.replica_lag_time_max_ms);
         }
+        // A duplicate may be committed already: nothing else would end its wait.
+        self.woken.insert(key);
         Ok((epoch, at, appended))
     }
 
