@@ -7,7 +7,7 @@
 //! reply that depends on it leaves before it is committed. Membership between two generations is
 //! soft, as in Kafka: after a fail-over clients join again.
 //!
-//! One step a file: [`join`](self), `sync`, `heartbeat`, `leave` and `commit`, `fetch`, `delete`,
+//! One step a file: `join`, `sync`, `heartbeat`, `leave` and `commit`, `fetch`, `delete`,
 //! `describe` are the requests; `rebalance` goes from one generation to the next; `write` holds what
 //! waits for the log; `load` reads it back; `expiry` forgets old offsets.
 

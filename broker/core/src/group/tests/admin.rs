@@ -148,7 +148,9 @@ fn a_group_that_is_used_again_while_it_is_deleted_lives() {
     assert_eq!(bench.committed(commit), Some(0));
     assert_eq!(bench.fetch(GROUP, "topic", 0), -1);
     bench.pass(3_000);
-    assert_eq!(bench.joined(join).error_code, 0);
+    let joined = bench.joined(join);
+    assert_eq!(joined.error_code, 0);
+    assert_eq!(joined.protocol_type.as_deref(), Some("consumer"));
 }
 
 fn delete_offsets(bench: &mut Bench, group: &str, topics: &[&str]) -> (i16, Vec<i16>) {
