@@ -36,12 +36,7 @@ struct Operation<K, V> {
 
 impl<K, V> Default for Purgatory<K, V> {
     fn default() -> Self {
-        Self {
-            next: 0,
-            operations: BTreeMap::new(),
-            watchers: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-        }
+        Self { next: 0, operations: BTreeMap::new(), watchers: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 }
 
@@ -59,19 +54,10 @@ impl<K: Ord + Clone, V> Purgatory<K, V> {
     pub fn add(&mut self, deadline_ms: u64, keys: impl IntoIterator<Item = K>, value: V) -> OpId {
         let id = OpId(self.next);
         self.next += 1;
-        let keys: Vec<K> = keys
-            .into_iter()
-            .filter(|key| self.watchers.entry(key.clone()).or_default().insert(id))
-            .collect();
+        let keys: Vec<K> =
+            keys.into_iter().filter(|key| self.watchers.entry(key.clone()).or_default().insert(id)).collect();
         self.deadlines.insert((deadline_ms, id));
-        self.operations.insert(
-            id,
-            Operation {
-                deadline_ms,
-                keys,
-                value,
-            },
-        );
+        self.operations.insert(id, Operation { deadline_ms, keys, value });
         id
     }
 
@@ -80,10 +66,7 @@ impl<K: Ord + Clone, V> Purgatory<K, V> {
     /// The caller looks at each one ([`get_mut`](Self::get_mut)) and removes those that are
     /// complete; the others go on waiting.
     pub fn notify(&self, key: &K) -> Vec<OpId> {
-        self.watchers
-            .get(key)
-            .map(|ids| ids.iter().copied().collect())
-            .unwrap_or_default()
+        self.watchers.get(key).map(|ids| ids.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Whether any operation watches `key`.
@@ -98,9 +81,7 @@ impl<K: Ord + Clone, V> Purgatory<K, V> {
 
     /// The value of an operation that still waits, to be changed in place.
     pub fn get_mut(&mut self, id: OpId) -> Option<&mut V> {
-        self.operations
-            .get_mut(&id)
-            .map(|operation| &mut operation.value)
+        self.operations.get_mut(&id).map(|operation| &mut operation.value)
     }
 
     /// Ends an operation and hands its value back; `None` when it has already ended.
@@ -122,10 +103,7 @@ impl<K: Ord + Clone, V> Purgatory<K, V> {
     /// Ends all operations that watch `key`, oldest first: what a lost leadership or a deleted
     /// topic calls for.
     pub fn remove_watching(&mut self, key: &K) -> Vec<(OpId, V)> {
-        self.notify(key)
-            .into_iter()
-            .filter_map(|id| self.remove(id).map(|value| (id, value)))
-            .collect()
+        self.notify(key).into_iter().filter_map(|id| self.remove(id).map(|value| (id, value))).collect()
     }
 
     /// Ends the operations whose deadline is at or before `now_ms`, by deadline and then by age.
@@ -199,10 +177,7 @@ mod tests {
         let bare = purgatory.add(10, [], "bare");
         assert_eq!(purgatory.next_deadline(), Some(10));
         assert!(purgatory.expired(9).is_empty());
-        assert_eq!(
-            purgatory.expired(10),
-            vec![(early, "early"), (bare, "bare")]
-        );
+        assert_eq!(purgatory.expired(10), vec![(early, "early"), (bare, "bare")]);
         assert_eq!(purgatory.next_deadline(), Some(20));
         assert_eq!(purgatory.notify(&"a"), vec![late]);
         assert_eq!(purgatory.expired(30), vec![(late, "late")]);
