@@ -1,20 +1,22 @@
 //! One node's part of the quorum.
 
-use std::collections::BTreeMap;
+mod guard;
+mod turn;
+mod view;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use odradek_log::Disk;
 use protobuf::Message as _;
-use raft::eraftpb::{self, EntryType, Message, MessageType};
-use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
+use raft::eraftpb::Message;
+use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 
 use crate::config::QuorumConfig;
 use crate::election::ElectionTimeouts;
 use crate::error::{ProposeError, QuorumError, StepError};
-use crate::ready::{Entry, Ready, Snapshot};
-use crate::status::{QuorumStatus, Role, VoterStatus};
+use crate::ready::Snapshot;
 use crate::storage::{Store, node_id, raft_id};
 
 /// A voter of the quorum, driven from outside: [`tick`](Quorum::tick), [`step`](Quorum::step) and
@@ -110,7 +112,7 @@ impl Quorum {
         self.settle_timeout();
     }
 
-    /// Takes a message that another voter's [`Ready::messages`] gave for this node.
+    /// Takes a message that another voter's [`crate::Ready::messages`] gave for this node.
     ///
     /// # Errors
     ///
@@ -135,65 +137,6 @@ impl Quorum {
                 Err(QuorumError::Raft(error).into())
             }
         }
-    }
-
-    /// Looks for what the library would answer with a panic.
-    fn check(&self, message: &mut Message) -> Result<(), StepError> {
-        let raft = &self.node.raft;
-        if message.to != raft.id || message.from == raft.id || raft.prs().get(message.from).is_none() {
-            return Err(StepError::Stranger {
-                from: node_id(message.from).unwrap_or_default(),
-                to: node_id(message.to).unwrap_or_default(),
-                node: self.config.node_id,
-            });
-        }
-        let leader = node_id(message.from).unwrap_or_default();
-        match message.get_msg_type() {
-            MessageType::MsgHeartbeat => {
-                let last_index = raft.raft_log.last_index();
-                if message.commit > last_index && message.term >= raft.term {
-                    if !self.blank {
-                        return Err(
-                            QuorumError::LostEntries { last_index, acknowledged: message.commit, leader }.into()
-                        );
-                    }
-                    // The disk was replaced: the leader finds out with its next append, and sends everything again.
-                    message.commit = last_index;
-                }
-            }
-            MessageType::MsgAppend => {
-                let (first, committed) = (raft.raft_log.first_index(), raft.raft_log.committed);
-                if message.term >= raft.term {
-                    for entry in message.get_entries() {
-                        if entry.index < first || entry.index > committed {
-                            continue;
-                        }
-                        let ours = raft.raft_log.term(entry.index).unwrap_or_default();
-                        if ours != entry.term {
-                            let (index, theirs) = (entry.index, entry.term);
-                            return Err(QuorumError::Diverged { index, ours, theirs, leader }.into());
-                        }
-                    }
-                }
-            }
-            MessageType::MsgAppendResponse
-            | MessageType::MsgRequestVote
-            | MessageType::MsgRequestVoteResponse
-            | MessageType::MsgRequestPreVote
-            | MessageType::MsgRequestPreVoteResponse
-            | MessageType::MsgSnapshot
-            | MessageType::MsgHeartbeatResponse
-            | MessageType::MsgTimeoutNow => {}
-            other => return Err(StepError::Unexpected(format!("{other:?}"))),
-        }
-        Ok(())
-    }
-
-    /// A node with an empty disk does not help to elect a leader of a quorum that has committed something: if its
-    /// disk was replaced, it may have been part of the majority that holds an entry which this candidate lacks.
-    fn is_vote_against_memory(&self, message: &Message) -> bool {
-        let asks = matches!(message.get_msg_type(), MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
-        asks && self.blank && self.node.raft.raft_log.last_index() == 0 && message.commit > 0
     }
 
     /// Appends to the log as its leader, and says which index the entry will have if it is committed in this term.
@@ -224,94 +167,6 @@ impl Quorum {
     /// The index that the next proposal will have.
     pub fn next_index(&self) -> u64 {
         self.node.raft.raft_log.last_index() + 1
-    }
-
-    /// Puts onto the device what has to be there, and then gives what may be acted upon.
-    ///
-    /// One call leads from a proposal of a lone voter to its commit. `wall_ms` is only for timestamps on disk.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed, or the log holds what this release does not know. The process must stop.
-    pub fn ready(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
-        if self.stopped {
-            return Err(QuorumError::Stopped);
-        }
-        self.turn(wall_ms).inspect_err(|_| self.stopped = true)
-    }
-
-    fn turn(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
-        let mut out = Ready { snapshot: self.restored.take(), ..Ready::default() };
-        let mut messages = Vec::new();
-        while self.node.has_ready() {
-            let mut ready = self.node.ready();
-            messages.extend(ready.take_messages());
-            let store = self.node.mut_store();
-            // The vote goes first: entries of a term whose vote is not known would look like another node's fault.
-            if let Some(hard) = ready.hs() {
-                store.set_hard_state(hard)?;
-            }
-            if !ready.snapshot().is_empty() {
-                let snapshot = ready.snapshot();
-                store.install(snapshot)?;
-                let meta = snapshot.get_metadata();
-                // What was applied before is part of it.
-                out.committed.clear();
-                out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data: snapshot.data.clone() });
-            }
-            store.append(ready.entries(), wall_ms)?;
-            commit(ready.take_committed_entries(), &mut out)?;
-            messages.extend(ready.take_persisted_messages());
-            let mut light = self.node.advance(ready);
-            commit(light.take_committed_entries(), &mut out)?;
-            messages.extend(light.take_messages());
-            self.node.advance_apply();
-            self.settle_leadership(&mut out);
-            self.settle_timeout();
-        }
-        self.settle_leadership(&mut out);
-        let (applied, committed) = (self.node.raft.raft_log.applied(), self.node.raft.raft_log.committed);
-        let store = self.node.mut_store();
-        store.trim(applied);
-        // The first commit forms the quorum: from here on the voters on disk count, and an empty disk is a new voter.
-        if store.stored_commit() == 0 && committed > 0 {
-            store.set_commit(committed.min(store.last()))?;
-        }
-        if let Some(failure) = store.take_failure() {
-            return Err(failure);
-        }
-        self.send(messages, &mut out)?;
-        Ok(out)
-    }
-
-    fn send(&mut self, messages: Vec<Message>, out: &mut Ready) -> Result<(), QuorumError> {
-        for message in messages {
-            if message.get_msg_type() == MessageType::MsgSnapshot {
-                self.node.report_snapshot(message.to, SnapshotStatus::Finish);
-            }
-            let bytes = message.write_to_bytes().map_err(raft::Error::from)?;
-            if let Some(to) = node_id(message.to) {
-                out.messages.push((to, Bytes::from(bytes)));
-            }
-        }
-        // By receiver, since the library goes through a hash map; the order for one receiver stays.
-        out.messages.sort_by_key(|(to, _)| *to);
-        Ok(())
-    }
-
-    fn settle_leadership(&mut self, out: &mut Ready) {
-        let leads = (self.node.raft.state == StateRole::Leader).then_some(self.node.raft.term);
-        if leads == self.leads {
-            return;
-        }
-        if self.leads.is_some() {
-            out.lost_leadership = true;
-            out.became_leader = None;
-        }
-        if leads.is_some() {
-            out.became_leader = leads;
-        }
-        self.leads = leads;
     }
 
     /// Writes a snapshot of the state that holds every entry up to `index`, which must have been given as committed,
@@ -380,41 +235,6 @@ impl Quorum {
         self.node.store().voters().eq([self.config.node_id])
     }
 
-    /// What the quorum looks like from here.
-    pub fn status(&self) -> QuorumStatus {
-        let raft = &self.node.raft;
-        let store = self.node.store();
-        let leads = raft.state == StateRole::Leader;
-        let voter = |id: u64| {
-            let progress = raft.prs().get(raft_id(id));
-            match progress {
-                _ if id == self.config.node_id => {
-                    VoterStatus { match_index: Some(store.last()), recently_active: true }
-                }
-                Some(progress) if leads => {
-                    VoterStatus { match_index: Some(progress.matched), recently_active: progress.recent_active }
-                }
-                _ => VoterStatus::default(),
-            }
-        };
-        QuorumStatus {
-            node_id: self.config.node_id,
-            role: match raft.state {
-                StateRole::Leader => Role::Leader,
-                StateRole::Follower => Role::Follower,
-                StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
-            },
-            leader: self.leader(),
-            term: raft.term,
-            commit_index: raft.raft_log.committed,
-            last_index: raft.raft_log.last_index(),
-            first_index: store.first(),
-            snapshot_index: store.snapshot_index(),
-            log_bytes: store.log_bytes(),
-            voters: store.voters().map(|id| (id, voter(id))).collect::<BTreeMap<_, _>>(),
-        }
-    }
-
     fn redraw(&mut self) {
         self.timeout = self.timeouts.draw(self.node.raft.term);
         self.drawn_for = (self.node.raft.term, self.node.raft.state);
@@ -429,14 +249,4 @@ impl Quorum {
             self.redraw();
         }
     }
-}
-
-fn commit(entries: Vec<eraftpb::Entry>, out: &mut Ready) -> Result<(), QuorumError> {
-    for entry in entries {
-        if entry.get_entry_type() != EntryType::EntryNormal {
-            return Err(QuorumError::NewerRelease { index: entry.index });
-        }
-        out.committed.push(Entry { index: entry.index, term: entry.term, data: entry.data });
-    }
-    Ok(())
 }

@@ -1,0 +1,111 @@
+//! A turn: first onto the disk, then out.
+
+use bytes::Bytes;
+use protobuf::Message as _;
+use raft::eraftpb::{self, EntryType, Message, MessageType};
+use raft::{SnapshotStatus, StateRole};
+
+use super::Quorum;
+use crate::error::QuorumError;
+use crate::ready::{Entry, Ready, Snapshot};
+use crate::storage::node_id;
+
+impl Quorum {
+    /// Puts onto the device what has to be there, and then gives what may be acted upon.
+    ///
+    /// One call leads from a proposal of a lone voter to its commit. `wall_ms` is only for timestamps on disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or the log holds what this release does not know. The process must stop.
+    pub fn ready(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
+        if self.stopped {
+            return Err(QuorumError::Stopped);
+        }
+        self.turn(wall_ms).inspect_err(|_| self.stopped = true)
+    }
+
+    fn turn(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
+        let mut out = Ready { snapshot: self.restored.take(), ..Ready::default() };
+        let mut messages = Vec::new();
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            messages.extend(ready.take_messages());
+            let store = self.node.mut_store();
+            // The vote goes first: entries of a term whose vote is not known would look like another node's fault.
+            if let Some(hard) = ready.hs() {
+                store.set_hard_state(hard)?;
+            }
+            if !ready.snapshot().is_empty() {
+                let snapshot = ready.snapshot();
+                store.install(snapshot)?;
+                let meta = snapshot.get_metadata();
+                // What was applied before is part of it.
+                out.committed.clear();
+                out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data: snapshot.data.clone() });
+            }
+            store.append(ready.entries(), wall_ms)?;
+            commit(ready.take_committed_entries(), &mut out)?;
+            messages.extend(ready.take_persisted_messages());
+            let mut light = self.node.advance(ready);
+            commit(light.take_committed_entries(), &mut out)?;
+            messages.extend(light.take_messages());
+            self.node.advance_apply();
+            self.settle_leadership(&mut out);
+            self.settle_timeout();
+        }
+        self.settle_leadership(&mut out);
+        let (applied, committed) = (self.node.raft.raft_log.applied(), self.node.raft.raft_log.committed);
+        let store = self.node.mut_store();
+        store.trim(applied);
+        // The first commit forms the quorum: from here on the voters on disk count, and an empty disk is a new voter.
+        if store.stored_commit() == 0 && committed > 0 {
+            store.set_commit(committed.min(store.last()))?;
+        }
+        if let Some(failure) = store.take_failure() {
+            return Err(failure);
+        }
+        self.send(messages, &mut out)?;
+        Ok(out)
+    }
+
+    fn send(&mut self, messages: Vec<Message>, out: &mut Ready) -> Result<(), QuorumError> {
+        for message in messages {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.node.report_snapshot(message.to, SnapshotStatus::Finish);
+            }
+            let bytes = message.write_to_bytes().map_err(raft::Error::from)?;
+            if let Some(to) = node_id(message.to) {
+                out.messages.push((to, Bytes::from(bytes)));
+            }
+        }
+        // By receiver, since the library goes through a hash map; the order for one receiver stays.
+        out.messages.sort_by_key(|(to, _)| *to);
+        Ok(())
+    }
+
+    fn settle_leadership(&mut self, out: &mut Ready) {
+        let leads = (self.node.raft.state == StateRole::Leader).then_some(self.node.raft.term);
+        if leads == self.leads {
+            return;
+        }
+        if self.leads.is_some() {
+            out.lost_leadership = true;
+            out.became_leader = None;
+        }
+        if leads.is_some() {
+            out.became_leader = leads;
+        }
+        self.leads = leads;
+    }
+}
+
+fn commit(entries: Vec<eraftpb::Entry>, out: &mut Ready) -> Result<(), QuorumError> {
+    for entry in entries {
+        if entry.get_entry_type() != EntryType::EntryNormal {
+            return Err(QuorumError::NewerRelease { index: entry.index });
+        }
+        out.committed.push(Entry { index: entry.index, term: entry.term, data: entry.data });
+    }
+    Ok(())
+}
