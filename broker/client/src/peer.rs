@@ -121,8 +121,7 @@ impl Peer {
     /// that one task posts one after the other leave in that order. An error says that it was not
     /// sent; no error does not say that it arrived.
     pub async fn post(&self, frame: Bytes) -> Result<(), PeerError> {
-        let disconnected =
-            |reason: String| PeerError::Disconnected { address: self.address.to_string(), reason };
+        let disconnected = |reason: String| PeerError::Disconnected { address: self.address.to_string(), reason };
         let transport = self.transport().await.map_err(disconnected)?;
         match transport.post(frame).await {
             Ok(()) => Ok(()),

@@ -13,6 +13,8 @@ pub mod identity;
 pub mod logging;
 pub mod loops;
 pub mod metrics;
+pub mod net;
 pub mod node_config;
 pub mod print_config;
+pub mod process;
 pub mod recovery;

@@ -1,0 +1,162 @@
+//! Listeners of controllers, and the way out of the controller's loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
+use odradek_node::controller::ControllerEvent;
+use odradek_node::event::RequestId;
+use odradek_wire::messages::{ApiKey, ApiVersionsResponse, RequestKind};
+use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
+use odradek_wire::response::{self, EncodeError};
+use odradek_wire::versions::{self, ListenerKind};
+use prost::Message;
+use tokio::sync::mpsc;
+
+use super::broker::unsupported;
+use super::peers::Peers;
+use super::replies::Replies;
+use super::service::{ConnectionInfo, Incoming, Outgoing, Part, Service};
+use crate::loops::{ControllerHandle, ControllerOutbox, LoopEnded};
+
+/// Messages to one other controller that may wait for its connection; what comes on top is dropped, as on a network.
+const WAITING: usize = 1024;
+
+/// The own API of this cluster's processes, answered by the controller's loop.
+#[derive(Debug, Clone)]
+pub struct ControllerService {
+    handle: ControllerHandle,
+}
+
+impl ControllerService {
+    /// Requests go to `handle`.
+    pub fn new(handle: ControllerHandle) -> Self {
+        Self { handle }
+    }
+}
+
+impl Service for ControllerService {
+    type Request = ControllerRequest;
+    type Reply = ControllerResponse;
+    // One connection carries heartbeats beside polls that wait for seconds.
+    const IN_ORDER: bool = false;
+
+    fn decode(&self, frame: Bytes) -> Result<Incoming<ControllerRequest>, DecodeError> {
+        let decoded = match request::decode(ListenerKind::Controller, frame) {
+            Ok(decoded) => decoded,
+            Err(error) => return unsupported(ListenerKind::Controller, error),
+        };
+        let header = decoded.header;
+        match decoded.body {
+            RequestBody::Controller(body) => match ControllerRequest::decode(body) {
+                Ok(request) => Ok(Incoming::Ask(header, request)),
+                Err(error) => Err(DecodeError::Body { header, reason: error.to_string() }),
+            },
+            RequestBody::Kafka(RequestKind::ApiVersions(_)) => api_versions(&header),
+            RequestBody::Kafka(_) => {
+                Err(DecodeError::UnknownApi { api_key: header.api_key, api_version: header.api_version })
+            }
+        }
+    }
+
+    async fn submit(
+        &self,
+        id: RequestId,
+        connection: &ConnectionInfo,
+        _header: &RequestHeader,
+        request: ControllerRequest,
+    ) -> Result<(), LoopEnded> {
+        self.handle.send(ControllerEvent::Request { request: id, connection: connection.id, body: request }).await
+    }
+
+    fn encode(&self, header: &RequestHeader, reply: ControllerResponse) -> Result<Outgoing, EncodeError> {
+        let frame = response::encode_opaque(header.correlation_id, &reply.encode_to_vec());
+        Ok(Outgoing::Frame(vec![Part::Bytes(frame)]))
+    }
+
+    async fn closed(&self, connection: u64) {
+        // A controller that has stopped has forgotten all connections.
+        let _ = self.handle.send(ControllerEvent::ConnectionClosed { connection }).await;
+    }
+}
+
+fn api_versions<R>(header: &RequestHeader) -> Result<Incoming<R>, DecodeError> {
+    let answer = ApiVersionsResponse::default().with_api_keys(versions::api_keys(ListenerKind::Controller));
+    let key = ApiKey::ApiVersions as i16;
+    match response::encode_message(key, header.api_version, header.correlation_id, &answer) {
+        Ok(frame) => Ok(Incoming::Answered(frame)),
+        Err(error) => Err(DecodeError::Body { header: header.clone(), reason: error.to_string() }),
+    }
+}
+
+/// The controller loop's way out.
+#[derive(Debug)]
+pub struct ControllerOut {
+    replies: Arc<Replies<ControllerResponse>>,
+    peers: Peers,
+    handle: ControllerHandle,
+    runtime: tokio::runtime::Handle,
+    lanes: BTreeMap<u64, mpsc::Sender<ControllerRequest>>,
+}
+
+impl ControllerOut {
+    /// Replies go to the connections that serve with the same `replies`; broken connections to other controllers are
+    /// told to `handle`.
+    pub fn new(
+        replies: Arc<Replies<ControllerResponse>>,
+        peers: Peers,
+        handle: ControllerHandle,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
+        Self { replies, peers, handle, runtime, lanes: BTreeMap::new() }
+    }
+}
+
+impl ControllerOutbox for ControllerOut {
+    fn reply(&mut self, request: RequestId, response: ControllerResponse) {
+        self.replies.deliver(request, response);
+    }
+
+    fn send(&mut self, to: u64, message: ControllerRequest) {
+        let lane = self.lanes.entry(to).or_insert_with(|| {
+            let (sender, messages) = mpsc::channel(WAITING);
+            self.runtime.spawn(forward(to, messages, self.peers.clone(), self.handle.clone()));
+            sender
+        });
+        // Consensus copes with lost messages; it does not cope with a loop that waits.
+        if lane.try_send(message).is_err() {
+            tracing::debug!(to, "message to a controller dropped: {WAITING} wait already");
+        }
+    }
+}
+
+/// Sends messages in their order, and tells when the connection breaks.
+async fn forward(to: u64, mut messages: mpsc::Receiver<ControllerRequest>, peers: Peers, handle: ControllerHandle) {
+    let mut connected = false;
+    loop {
+        let message = tokio::select! {
+            message = messages.recv() => message,
+            () = peers.controller_broken(to), if connected => {
+                connected = false;
+                if handle.send(ControllerEvent::PeerUnreachable { peer: to }).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(message) = message else { return };
+        connected = match peers.post(to, &message).await {
+            Ok(()) => true,
+            Err(reason) => {
+                tracing::debug!(to, reason, "messages to a controller lost");
+                // What waits behind it is of the same age, and the next attempt has its pause.
+                while messages.try_recv().is_ok() {}
+                if handle.send(ControllerEvent::PeerUnreachable { peer: to }).await.is_err() {
+                    return;
+                }
+                false
+            }
+        };
+    }
+}
