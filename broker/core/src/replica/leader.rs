@@ -206,10 +206,7 @@ impl Leader {
 
     fn propose(&mut self, isr: BTreeSet<i32>) -> IsrProposal {
         let proposal = IsrProposal {
-            isr: isr
-                .iter()
-                .map(|id| (*id, self.remotes.get(id).map_or(-1, |remote| remote.broker_epoch)))
-                .collect(),
+            isr: isr.iter().map(|id| (*id, self.remotes.get(id).map_or(-1, |remote| remote.broker_epoch))).collect(),
             leader_epoch: self.leader_epoch,
             partition_epoch: self.partition_epoch,
         };

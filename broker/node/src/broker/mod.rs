@@ -80,6 +80,8 @@ pub struct BrokerNode {
     woken: BTreeSet<LogKey>,
     groups: GroupCoordinator,
     loading: BTreeMap<i32, Loading>,
+    /// Partitions of `__consumer_offsets` that were read back up to that offset, which is not committed yet.
+    loaded: BTreeMap<LogKey, i64>,
     producer_ids: ProducerIds,
     forward_retries: Vec<(u64, Forwarded)>,
     unseen: Vec<Unseen>,
@@ -115,6 +117,7 @@ impl BrokerNode {
             woken: BTreeSet::new(),
             groups,
             loading: BTreeMap::new(),
+            loaded: BTreeMap::new(),
             producer_ids: ProducerIds::default(),
             forward_retries: Vec::new(),
             unseen: Vec::new(),
@@ -155,6 +158,7 @@ impl BrokerNode {
             let woken = std::mem::take(&mut self.woken);
             for key in &woken {
                 self.acks_woken(now, *key, out);
+                self.serve_loaded(now, *key, out);
             }
             all.extend(woken);
         }

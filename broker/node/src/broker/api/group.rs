@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use odradek_core::group::{
-    Action, GroupRequest, GroupResponse, RequestContext as GroupContext, WriteId, partition_for,
+    Action, GroupConfig, GroupRequest, GroupResponse, RequestContext as GroupContext, WriteId, partition_for,
 };
 use odradek_core::time::Now;
 use odradek_log::Origin;
@@ -150,6 +150,13 @@ impl BrokerNode {
 
     /// This broker leads a partition of `__consumer_offsets` now.
     pub(in crate::broker) fn coordinate(&mut self, now: Now, key: LogKey, epoch: i32, out: &mut Vec<Command>) {
+        // The topic itself says into how many partitions groups are hashed; an adopted one may have its own number.
+        let partitions = self.image.topic_by_id(key.topic_id).map_or(0, |topic| topic.partitions.len());
+        if let Ok(offsets_topic_partitions) = i32::try_from(partitions)
+            && offsets_topic_partitions != self.config.group.offsets_topic_partitions
+        {
+            self.groups.set_config(GroupConfig { offsets_topic_partitions, ..self.config.group.clone() });
+        }
         let mut actions = Vec::new();
         self.groups.start_loading(key.partition, epoch, &mut actions);
         self.group_actions(now, actions, out);
@@ -161,6 +168,7 @@ impl BrokerNode {
 
     pub(in crate::broker) fn stop_coordinating(&mut self, now: Now, partition: i32, out: &mut Vec<Command>) {
         self.loading.remove(&partition);
+        self.loaded.retain(|key, _| key.partition != partition);
         let mut actions = Vec::new();
         self.groups.unload(partition, &mut actions);
         self.group_actions(now, actions, out);
@@ -183,8 +191,20 @@ impl BrokerNode {
                 }
             }
         }
+        self.loaded.insert(loading.key, loading.end);
+        self.serve_loaded(now, loading.key, out);
+    }
+
+    /// A partition that was read back is served once all that was read is committed: what a second fail-over could
+    /// still lose must not be shown.
+    pub(in crate::broker) fn serve_loaded(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {
+        let Some(end) = self.loaded.get(&key).copied() else { return };
+        if self.partitions.get(&key).is_none_or(|partition| partition.high_watermark() < end) {
+            return;
+        }
+        self.loaded.remove(&key);
         let mut actions = Vec::new();
-        self.groups.finish_loading(now, index, &mut actions);
+        self.groups.finish_loading(now, key.partition, &mut actions);
         self.group_actions(now, actions, out);
     }
 

@@ -223,10 +223,12 @@ impl BrokerNode {
             }
             match self.acks.remove(id) {
                 Some(AckWait::Producer(wait)) => self.producer_done(*wait, out),
-                Some(AckWait::Group { write, at }) => {
-                    let result = is_committed(&self.partitions, at).map(|_| at.base_offset);
-                    self.group_written(now, write, result, out);
-                }
+                Some(AckWait::Group { write, at }) => match is_committed(&self.partitions, at) {
+                    // Whether it survives is for the next leader to say; the coordinator forgets it with the partition.
+                    Err(codes::NOT_LEADER_OR_FOLLOWER) => {}
+                    // Committed, whatever the in-sync set has become since.
+                    _ => self.group_written(now, write, Ok(at.base_offset), out),
+                },
                 None => {}
             }
         }

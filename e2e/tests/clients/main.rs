@@ -1,0 +1,5 @@
+//! Kafka's own tools, kcat and kafka-python against real broker processes. Run by `e2e/clients/run`.
+
+mod bad_input;
+mod cluster;
+mod single;
