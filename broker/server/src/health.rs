@@ -37,6 +37,12 @@ impl Health {
         self.lock().broker = Some(Phase::Looping(state));
     }
 
+    /// Whether there is a broker in this process.
+    #[must_use]
+    pub fn has_broker(&self) -> bool {
+        self.lock().broker.is_some()
+    }
+
     /// Why the broker is not ready; `None` when it is, or when there is none in this process.
     #[must_use]
     pub fn broker_waits_for(&self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -22,9 +22,9 @@ pub struct Sources {
     /// The broker's way through its life.
     pub health: Health,
     /// The broker's loop, once it runs.
-    pub broker: Option<BrokerHandle>,
-    /// The controller's loop.
-    pub controller: Option<ControllerHandle>,
+    pub broker: Arc<OnceLock<BrokerHandle>>,
+    /// The controller's loop, once it runs.
+    pub controller: Arc<OnceLock<ControllerHandle>>,
     /// Counters.
     pub traffic: Traffic,
     /// When the process started.
@@ -65,11 +65,14 @@ async fn readyz(State(sources): State<Arc<Sources>>) -> Response {
     let mut reasons = Vec::new();
     reasons.extend(sources.health.broker_waits_for().map(|reason| format!("broker: {reason}")));
     // A broker that serves goes on serving without a quorum; only a controller alone is judged by it.
-    if let (None, Some(controller)) = (&sources.broker, &sources.controller) {
-        match in_time(controller.status()).await {
-            Some(status) if status.quorum.leader.is_some() => {}
-            Some(_) => reasons.push("controller: no leader of the quorum is known".to_owned()),
-            None => reasons.push("controller: its loop does not answer".to_owned()),
+    if !sources.health.has_broker() {
+        match sources.controller.get() {
+            None => reasons.push("controller: starting".to_owned()),
+            Some(controller) => match in_time(controller.status()).await {
+                Some(status) if status.quorum.leader.is_some() => {}
+                Some(_) => reasons.push("controller: no leader of the quorum is known".to_owned()),
+                None => reasons.push("controller: its loop does not answer".to_owned()),
+            },
         }
     }
     let code = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -78,10 +81,10 @@ async fn readyz(State(sources): State<Arc<Sources>>) -> Response {
 
 async fn metrics(State(sources): State<Arc<Sources>>) -> Response {
     let mut snapshot = Snapshot { uptime: sources.started.elapsed().as_secs_f64(), ..Snapshot::default() };
-    if let Some(broker) = &sources.broker {
+    if let Some(broker) = sources.broker.get() {
         snapshot.broker = in_time(broker.status()).await;
     }
-    if let Some(controller) = &sources.controller {
+    if let Some(controller) = sources.controller.get() {
         snapshot.controller = in_time(controller.status()).await;
     }
     let page = render(&sources.traffic, &snapshot);

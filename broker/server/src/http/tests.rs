@@ -15,8 +15,8 @@ async fn get_page(address: SocketAddr, path: &str) -> String {
 async fn alive_and_ready_are_two_things() {
     let sources = Sources {
         health: Health::default(),
-        broker: None,
-        controller: None,
+        broker: Arc::default(),
+        controller: Arc::default(),
         traffic: Traffic::default(),
         started: Instant::now(),
     };

@@ -15,6 +15,7 @@ use crate::identity::Unnamed;
 pub(super) enum Message {
     Event(Event),
     Status(oneshot::Sender<BrokerStatus>),
+    Close,
 }
 
 /// The way into the broker's thread; clones lead to the same one.
@@ -55,6 +56,12 @@ impl BrokerHandle {
         self.sender.blocking_send(Message::Event(event)).map_err(|_| LoopEnded)
     }
 
+    /// After [`BrokerLoop::stopped`] was heard: closes the logs and ends the loop.
+    pub async fn close(&self) {
+        // A loop that has ended needs no telling.
+        self.sender.send(Message::Close).await.ok();
+    }
+
     /// What the broker knows of itself; `None` when it has stopped.
     pub async fn status(&self) -> Option<BrokerStatus> {
         let (answer, wait) = oneshot::channel();
@@ -75,6 +82,9 @@ pub struct BrokerLoop {
     pub outbox: Box<dyn BrokerOutbox>,
     /// Who syncs and removes files.
     pub pool: DiskPool,
+    /// Heard when the controlled shutdown is over. The loop goes on, so that what is in flight can be answered, until
+    /// [`BrokerHandle::close`].
+    pub stopped: Option<oneshot::Sender<()>>,
     /// Folders that wait for the cluster's id.
     pub unnamed: Option<Unnamed>,
     /// What `/readyz` looks at.
@@ -103,9 +113,11 @@ impl BrokerLoop {
             } else {
                 take(&mut self.inbox.receiver, &mut messages);
             }
+            let mut closing = false;
             for message in messages.drain(..) {
                 match message {
                     Message::Event(event) => events.push(event),
+                    Message::Close => closing = true,
                     // Nobody may wait for it any more.
                     Message::Status(answer) => drop(answer.send(self.node.status())),
                 }
@@ -113,11 +125,11 @@ impl BrokerLoop {
             self.node.turn(self.clock.now(), events.drain(..), &mut commands);
             for command in commands.drain(..) {
                 if let Some(ended) = self.carry_out(command) {
-                    return match ended {
-                        Ended::Stopped => self.close(),
-                        failed => failed,
-                    };
+                    return ended;
                 }
+            }
+            if closing {
+                return self.close();
             }
         }
     }
@@ -145,7 +157,10 @@ impl BrokerLoop {
                 self.health.broker(state);
                 return self.name_folders();
             }
-            Command::Stopped => return Some(Ended::Stopped),
+            Command::Stopped => {
+                // Nobody to tell: then nobody will close either, and the loop ends when the senders are gone.
+                self.stopped.take().map(|stopped| stopped.send(()));
+            }
             Command::Fatal { reason, exit_code } => return Some(Ended::Failed { reason, exit_code }),
         }
         None

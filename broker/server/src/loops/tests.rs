@@ -62,6 +62,7 @@ struct Running {
     broker: BrokerHandle,
     controller: ControllerHandle,
     health: Health,
+    drained: tokio::sync::oneshot::Receiver<()>,
     threads: Vec<std::thread::JoinHandle<Ended>>,
     previous_epoch: i64,
 }
@@ -74,6 +75,7 @@ fn start(disk: &Arc<dyn Disk>, runtime: &tokio::runtime::Handle) -> Running {
     let recovered = recovery::run(disk, &identity.log_dirs, 1, clock.now().wall_ms, &health).unwrap();
     let (broker, broker_inbox) = broker::channel(16);
     let (controller, controller_inbox) = controller::channel(16);
+    let (stopped, drained) = tokio::sync::oneshot::channel();
     let calls = Calls::default();
     let metadata_dir = identity.metadata_dir.clone().unwrap();
     let controller_loop = ControllerLoop {
@@ -110,6 +112,7 @@ fn start(disk: &Arc<dyn Disk>, runtime: &tokio::runtime::Handle) -> Running {
         handle: broker.clone(),
         outbox: Box::new(ToController { controller: controller.clone(), calls, next: 0, runtime: runtime.clone() }),
         pool: DiskPool::new(2),
+        stopped: Some(stopped),
         unnamed: None,
         health: health.clone(),
         clock,
@@ -124,7 +127,7 @@ fn start(disk: &Arc<dyn Disk>, runtime: &tokio::runtime::Handle) -> Running {
         }),
         std::thread::spawn(move || controller_loop.run()),
     ];
-    Running { broker, controller, health, threads, previous_epoch: recovered.previous_broker_epoch }
+    Running { broker, controller, health, drained, threads, previous_epoch: recovered.previous_broker_epoch }
 }
 
 async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
@@ -148,6 +151,9 @@ async fn up_and_down_and_up_again_with_nothing_to_recover() {
         assert!(running.controller.status().await.unwrap().active);
 
         running.broker.send(Event::Shutdown).await.unwrap();
+        running.drained.await.unwrap();
+        assert!(running.broker.status().await.is_some(), "what is in flight can still be answered");
+        running.broker.close().await;
         let mut threads = running.threads.into_iter();
         let stopped = threads.next().unwrap();
         assert_eq!(tokio::task::spawn_blocking(move || stopped.join().unwrap()).await.unwrap(), Ended::Stopped);
