@@ -35,3 +35,17 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_later_gives_other_ids() {
+        let mut first = Random::new(7, 100);
+        assert_eq!(first.topic_id(), Random::new(7, 100).topic_id());
+        assert_ne!(first.topic_id(), Random::new(7, 100).topic_id());
+        assert_ne!(Random::new(7, 100).topic_id(), Random::new(7, 101).topic_id());
+        assert_ne!(Random::new(7, 100).topic_id(), Random::new(8, 100).topic_id());
+    }
+}

@@ -137,12 +137,28 @@ fn the_last_in_sync_replica_with_an_empty_disk_may_not() {
     cluster.brokers.get_mut(&1).unwrap().log_dirs = vec![77];
     cluster.start(1);
     assert_eq!(cluster.state("t", 0), (-1, vec![]));
-    assert_eq!(cluster.partition("t", 0).last_known_leader, None.or(Some(1)));
+    assert_eq!(cluster.partition("t", 0).last_known_leader, Some(1));
     cluster.start(2);
     assert_eq!(cluster.state("t", 0), (-1, vec![]), "only an unclean election gives a leader");
     cluster.invariants.unclean = true;
     cluster.elect(true, Some(("t", 0)));
     assert_eq!(cluster.state("t", 0), (2, vec![2]), "the one that holds something");
+}
+
+#[test]
+fn of_a_set_lost_at_once_the_clean_stay() {
+    let mut cluster = Cluster::of(3);
+    cluster.create_on("t", &[&[1, 2, 3]]);
+    cluster.pass(9_000);
+    assert_eq!(cluster.state("t", 0), (-1, vec![1, 2, 3]));
+    assert_eq!(cluster.register(1, false).error_code, 0);
+    assert_eq!(cluster.state("t", 0), (-1, vec![2, 3]), "its page cache may be gone");
+    assert_eq!(cluster.register(2, true).error_code, 0);
+    assert_eq!(cluster.state("t", 0), (-1, vec![2, 3]));
+    cluster.heartbeat(1);
+    assert_eq!(cluster.state("t", 0).0, -1);
+    cluster.heartbeat(2);
+    assert_eq!(cluster.state("t", 0), (2, vec![2]));
 }
 
 #[test]

@@ -127,6 +127,12 @@ impl Cluster {
                 if self.register(broker, clean).error_code != 0 {
                     // The first process goes on.
                     self.brokers.insert(broker, before);
+                } else if empty_disk {
+                    let image = self.controller.image();
+                    let states = image.topics().flat_map(|topic| topic.partitions.values());
+                    for state in states {
+                        assert!(!state.isr.contains(&broker), "in sync with an empty disk: {state:?}");
+                    }
                 }
             }
             Step::Heartbeat { broker, fence, stop } => {
