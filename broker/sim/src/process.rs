@@ -57,6 +57,8 @@ pub struct Process {
     pub backlog: VecDeque<Arrived>,
     /// When it is woken next.
     pub wake_us: Option<u64>,
+    /// Wakes in a row within one millisecond: more than a few mean that it spins.
+    pub wakes: (u64, u32),
     has_broker: bool,
     has_controller: bool,
 }
@@ -74,6 +76,7 @@ impl Process {
             disk: Arc::new(MemDisk::new()),
             backlog: VecDeque::new(),
             wake_us: None,
+            wakes: (0, 0),
             has_broker,
             has_controller,
         }

@@ -25,6 +25,9 @@ const REPLICA_FETCH_VERSION: i16 = 17;
 /// Where wall clocks start, so that timestamps look like some.
 const WALL_START_MS: i64 = 1_790_000_000_000;
 
+/// More wakes than this in one millisecond are work for nothing.
+const SPINS: u32 = 200;
+
 /// What a client gets.
 #[derive(Debug)]
 pub enum ClientAnswer {
@@ -305,6 +308,11 @@ impl World {
                     && process.wake_us.is_none_or(|wake| wake <= at)
                 {
                     process.wake_us = None;
+                    let ms = at / 1_000;
+                    process.wakes = if process.wakes.0 == ms { (ms, process.wakes.1 + 1) } else { (ms, 1) };
+                    if process.wakes.1 > SPINS {
+                        self.findings.push(format!("process {place} spins: {SPINS} wakes in one millisecond"));
+                    }
                     self.turn(place, None);
                 }
             }

@@ -40,7 +40,10 @@ impl BrokerNode {
         if self.isr.in_flight || self.isr.waiting.is_empty() || now.mono_ms < self.isr.not_before_ms {
             return;
         }
-        let Some(broker_epoch) = self.lifecycle.broker_epoch() else { return };
+        let Some(broker_epoch) = self.lifecycle.broker_epoch() else {
+            self.isr.not_before_ms = now.mono_ms + RETRY_MS;
+            return;
+        };
         let waiting = std::mem::take(&mut self.isr.waiting);
         let mut sent = BTreeMap::new();
         let mut partitions = Vec::with_capacity(waiting.len());

@@ -87,8 +87,9 @@ impl BrokerNode {
 
     /// Marks the fetchers whose time has come.
     pub(super) fn fetchers_expired(&mut self, now: Now) {
-        for (leader, fetcher) in &self.fetchers {
-            if fetcher.next_deadline().is_some_and(|due| due <= now.mono_ms) {
+        for (leader, fetcher) in &mut self.fetchers {
+            if fetcher.wake_ms.is_some_and(|due| due <= now.mono_ms) {
+                fetcher.wake_ms = None;
                 self.fetchers_due.insert(*leader);
             }
         }
@@ -99,6 +100,9 @@ impl BrokerNode {
         let Some(to) = self.broker_address(leader) else { return };
         let Some(fetcher) = self.fetchers.get_mut(&leader) else { return };
         if !fetcher.ready(now.mono_ms) {
+            if now.mono_ms < fetcher.not_before_ms {
+                fetcher.wake_at(fetcher.not_before_ms);
+            }
             return;
         }
         fetcher.delayed.retain(|_, until| *until > now.mono_ms);
