@@ -1,5 +1,8 @@
 //! `KafkaCluster`: brokers and controllers in the zones of a Kubernetes cluster.
 
+// Two columns of the same type are no duplicates.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

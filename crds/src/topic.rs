@@ -1,5 +1,8 @@
 //! `KafkaTopic`: one topic of a cluster.
 
+// Two columns of the same type are no duplicates.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;

@@ -5,6 +5,7 @@ pub mod controller;
 pub mod desired;
 pub mod error;
 pub mod finalize;
+pub mod image;
 pub mod layout;
 pub mod observe;
 pub mod plan;

@@ -1,6 +1,9 @@
 //! Every read of a reconcile: what is there, before anything is judged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -22,6 +25,9 @@ use crate::{
     kafka::{KafkaFailure, KafkaView},
     names::{self, IDENTITY_ANNOTATION, ZONES_ANNOTATION},
 };
+
+/// Bound on what the brokers say.
+const BROKERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -57,20 +63,15 @@ pub enum NodeZones {
 }
 
 /// What the brokers say of themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KafkaState {
     /// No broker can be asked yet.
+    #[default]
     NotServing,
     /// The brokers were asked, and did not answer.
     Failed(KafkaFailure),
     /// Their answer.
     View(KafkaView),
-}
-
-impl Default for KafkaState {
-    fn default() -> Self {
-        KafkaState::NotServing
-    }
 }
 
 /// Reads all that a reconcile of the cluster needs.
@@ -200,9 +201,15 @@ async fn ask_brokers(cluster: &KafkaCluster, pods: &[PodView], ctx: &Context) ->
     if !pods.iter().any(|pod| pod.broker && pod.ready()) {
         return KafkaState::NotServing;
     }
-    match ctx.kafka.of(cluster).view().await {
-        Ok(view) => KafkaState::View(view),
-        Err(failure) => KafkaState::Failed(failure),
+    let admin = ctx.kafka.of(cluster);
+    // The rest of the reconcile need not wait long for brokers that do not answer.
+    match tokio::time::timeout(BROKERS_TIMEOUT, admin.view()).await {
+        Ok(Ok(view)) => KafkaState::View(view),
+        Ok(Err(failure)) => KafkaState::Failed(failure),
+        Err(_) => {
+            let why = format!("no answer within {BROKERS_TIMEOUT:?}");
+            KafkaState::Failed(KafkaFailure::Unreachable(why))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use odradek_crds::{KafkaCluster, NodePool, PodTemplate, Resources, Role, Storage
 
 use super::{
     config::{self, BrokerConfig},
+    image::image,
     layout::{Layout, SetLayout, layout},
     observe::Observed,
     zones::zones,
@@ -300,29 +301,6 @@ fn shrunk(pool: &Pool, observed: &Observed) -> Option<Refusal> {
             )
         })
     })
-}
-
-/// The image to run, and its release.
-fn image(cluster: &KafkaCluster, default_image: &str) -> (String, String) {
-    let spec = &cluster.spec;
-    let image = match (&spec.image, &spec.version) {
-        (Some(image), _) => image.clone(),
-        (None, Some(version)) => format!("{}:{version}", untagged(default_image)),
-        (None, None) => default_image.to_owned(),
-    };
-    let tag = image.split('@').next().and_then(|i| i.strip_prefix(untagged(&image)));
-    let tag = tag.and_then(|tag| tag.strip_prefix(':')).unwrap_or("latest");
-    let version = spec.version.clone().unwrap_or_else(|| tag.to_owned());
-    (image, version)
-}
-
-/// An image without its tag and digest. A colon before the last slash is that of a port.
-fn untagged(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    match image.rfind(':') {
-        Some(colon) if !image[colon..].contains('/') => &image[..colon],
-        _ => image,
-    }
 }
 
 #[cfg(test)]

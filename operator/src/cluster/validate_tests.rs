@@ -54,16 +54,6 @@ fn what_is_written_on_the_claims_wins() {
 }
 
 #[test]
-fn images_and_versions() {
-    let of = |spec: &str, default: &str| image(&cluster(spec), default);
-    let pair = |image: &str, version: &str| (image.to_owned(), version.to_owned());
-    assert_eq!(of("{}", "registry:5000/odradek/broker:dev"), pair("registry:5000/odradek/broker:dev", "dev"));
-    assert_eq!(of("{}", "registry:5000/broker"), pair("registry:5000/broker", "latest"));
-    assert_eq!(of("version: 1.2.3", "registry:5000/b:dev"), pair("registry:5000/b:1.2.3", "1.2.3"));
-    assert_eq!(of("image: my/own:7@sha256:00", "x:dev"), pair("my/own:7@sha256:00", "7"));
-}
-
-#[test]
 fn what_cannot_work_is_refused_with_its_field() {
     let running = made("{}");
     let two_ids = {

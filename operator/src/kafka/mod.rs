@@ -89,7 +89,7 @@ pub enum ConfigChange {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaFailure {
     /// No broker answered.
-    #[error("no broker answered: {0}")]
+    #[error("{0}")]
     Unreachable(String),
     /// Kafka said no.
     #[error("{name} ({code}){}", message.as_deref().map(|m| format!(": {m}")).unwrap_or_default())]

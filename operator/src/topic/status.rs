@@ -55,7 +55,7 @@ pub fn waiting(topic: &KafkaTopic, message: &str, now: Timestamp) -> KafkaTopicS
 /// The status of a topic that Kafka did not take. It is tried again.
 pub fn failed(topic: &KafkaTopic, verb: &str, failure: &KafkaFailure, now: Timestamp) -> KafkaTopicStatus {
     if let KafkaFailure::Unreachable(why) = failure {
-        return waiting(topic, &format!("No broker answered: {why}"), now);
+        return waiting(topic, &format!("The brokers cannot be asked: {why}"), now);
     }
     let field = match failure {
         KafkaFailure::Refused { code: INVALID_REPLICATION_FACTOR, .. } => "spec.replicas: ",
