@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use odradek_node::event::{CallId, Event, Peer, PeerRequest, Request, RequestContext, RequestId, Response};
-use odradek_wire::messages::RequestKind;
+use odradek_wire::messages::{ApiVersionsResponse, RequestKind};
 use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
 use odradek_wire::response::{self, EncodeError};
-use odradek_wire::versions::ListenerKind;
+use odradek_wire::versions::{self, ListenerKind};
 
 use super::peers::Peers;
 use super::replies::Replies;
@@ -82,6 +82,9 @@ fn decode(frame: Bytes, max_frame: usize) -> Result<Incoming<Request>, DecodeErr
         RequestBody::Kafka(RequestKind::Produce(request)) => {
             Request::Produce(produce::check(request, version, max_frame))
         }
+        RequestBody::Kafka(RequestKind::ApiVersions(_)) => {
+            return api_versions(ListenerKind::Broker, &decoded.header);
+        }
         RequestBody::Kafka(kind) => Request::Kafka(Box::new(kind)),
         RequestBody::Controller(_) => {
             // The version table of these listeners does not have it.
@@ -89,6 +92,15 @@ fn decode(frame: Bytes, max_frame: usize) -> Result<Incoming<Request>, DecodeErr
         }
     };
     Ok(Incoming::Ask(decoded.header, request))
+}
+
+/// What is served on a listener; nothing in it needs a loop.
+pub(super) fn api_versions<R>(kind: ListenerKind, header: &RequestHeader) -> Result<Incoming<R>, DecodeError> {
+    let answer = ApiVersionsResponse::default().with_api_keys(versions::api_keys(kind));
+    match response::encode_message(header.api_key, header.api_version, header.correlation_id, &answer) {
+        Ok(frame) => Ok(Incoming::Answered(frame)),
+        Err(error) => Err(DecodeError::Body { header: header.clone(), reason: error.to_string() }),
+    }
 }
 
 /// ApiVersions in a version that is too new has an answer; the other errors have none.

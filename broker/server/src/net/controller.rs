@@ -7,14 +7,14 @@ use bytes::Bytes;
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
 use odradek_node::controller::ControllerEvent;
 use odradek_node::event::RequestId;
-use odradek_wire::messages::{ApiKey, ApiVersionsResponse, RequestKind};
+use odradek_wire::messages::RequestKind;
 use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
 use odradek_wire::response::{self, EncodeError};
-use odradek_wire::versions::{self, ListenerKind};
+use odradek_wire::versions::ListenerKind;
 use prost::Message;
 use tokio::sync::mpsc;
 
-use super::broker::unsupported;
+use super::broker::{api_versions, unsupported};
 use super::peers::Peers;
 use super::replies::Replies;
 use super::service::{ConnectionInfo, Incoming, Outgoing, Part, Service};
@@ -53,7 +53,7 @@ impl Service for ControllerService {
                 Ok(request) => Ok(Incoming::Ask(header, request)),
                 Err(error) => Err(DecodeError::Body { header, reason: error.to_string() }),
             },
-            RequestBody::Kafka(RequestKind::ApiVersions(_)) => api_versions(&header),
+            RequestBody::Kafka(RequestKind::ApiVersions(_)) => api_versions(ListenerKind::Controller, &header),
             RequestBody::Kafka(_) => {
                 Err(DecodeError::UnknownApi { api_key: header.api_key, api_version: header.api_version })
             }
@@ -78,15 +78,6 @@ impl Service for ControllerService {
     async fn closed(&self, connection: u64) {
         // A controller that has stopped has forgotten all connections.
         let _ = self.handle.send(ControllerEvent::ConnectionClosed { connection }).await;
-    }
-}
-
-fn api_versions<R>(header: &RequestHeader) -> Result<Incoming<R>, DecodeError> {
-    let answer = ApiVersionsResponse::default().with_api_keys(versions::api_keys(ListenerKind::Controller));
-    let key = ApiKey::ApiVersions as i16;
-    match response::encode_message(key, header.api_version, header.correlation_id, &answer) {
-        Ok(frame) => Ok(Incoming::Answered(frame)),
-        Err(error) => Err(DecodeError::Body { header: header.clone(), reason: error.to_string() }),
     }
 }
 
