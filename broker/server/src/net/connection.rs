@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use odradek_wire::request::DecodeError;
+use odradek_wire::request::{DecodeError, RequestHeader};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
@@ -131,7 +131,8 @@ async fn read<S: Service>(
             Ok(Incoming::Ask(header, request)) => {
                 let (id, expected) = shared.replies.expect_one();
                 reader.activity.asked();
-                place.send(Slot::Asked(header.clone(), expected));
+                // The client's name is a slice of the frame, whose memory need not wait for the answer.
+                place.send(Slot::Asked(RequestHeader { client_id: None, ..header.clone() }, expected));
                 if let Err(ended) = shared.service.submit(id, info, &header, request).await {
                     return ended.into();
                 }
