@@ -18,6 +18,8 @@ pub(crate) trait Entry: Copy + std::fmt::Debug {
     const SIZE: usize;
     fn encode(self, out: &mut Vec<u8>);
     fn decode(bytes: &[u8]) -> Self;
+    /// Whether an entry may stand behind `before`.
+    fn follows(&self, before: &Self) -> bool;
 }
 
 /// Offset index: the batch at `position` ends with offset base + `relative`.
@@ -51,6 +53,10 @@ impl Entry for OffsetEntry {
     fn decode(bytes: &[u8]) -> OffsetEntry {
         OffsetEntry { relative: i32_at(bytes, 0), position: i32_at(bytes, 4) }
     }
+
+    fn follows(&self, before: &OffsetEntry) -> bool {
+        self.relative > before.relative && self.position > before.position
+    }
 }
 
 impl Entry for TimeEntry {
@@ -65,6 +71,10 @@ impl Entry for TimeEntry {
         let mut timestamp = [0; 8];
         timestamp.copy_from_slice(&bytes[..8]);
         TimeEntry { timestamp: i64::from_be_bytes(timestamp), relative: i32_at(bytes, 8) }
+    }
+
+    fn follows(&self, before: &TimeEntry) -> bool {
+        self.timestamp > before.timestamp && self.relative > before.relative
     }
 }
 
@@ -199,6 +209,31 @@ impl<E: Entry> Entries<E> {
             n += 1;
         }
         Ok((n, best))
+    }
+
+    /// Whether each of the first `n` entries, all of them in the file, may stand behind the one before it: a part that a
+    /// power loss left empty shows.
+    pub(crate) fn grows(&self, disk: &dyn Disk, path: &Path, n: u32) -> io::Result<bool> {
+        if n == 0 {
+            return Ok(true);
+        }
+        let file = disk.open(path, OpenMode::Read)?;
+        let mut before: Option<E> = None;
+        let mut at = 0;
+        while at < n {
+            let count = (n - at).min(BLOCK * 32);
+            let mut block = vec![0; count as usize * E::SIZE];
+            read_exact_at(file.as_ref(), &mut block, u64::from(at) * E::SIZE as u64)?;
+            for bytes in block.chunks_exact(E::SIZE) {
+                let entry = E::decode(bytes);
+                if before.as_ref().is_some_and(|before| !entry.follows(before)) {
+                    return Ok(false);
+                }
+                before = Some(entry);
+            }
+            at += count;
+        }
+        Ok(true)
     }
 
     /// Keeps the first entries only, those for which `holds`.

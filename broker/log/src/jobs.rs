@@ -26,6 +26,7 @@ pub struct FlushJob {
 pub struct FlushDone {
     /// Everything below this offset is on disk.
     pub offset: i64,
+    pub(crate) job: u64,
     pub(crate) truncations: u64,
     pub(crate) names: u64,
     pub(crate) epochs: u64,

@@ -126,6 +126,10 @@ pub struct Log {
     /// Below this a sync has been asked for, or may have happened before the log was opened: what is cut off here must
     /// be synced away, or it comes back with a power loss.
     maybe_synced: i64,
+    /// A flush job was handed out and not answered: it syncs what it finds, not only what was there when it was made.
+    flushing: bool,
+    /// Flush jobs made so far.
+    jobs: u64,
     truncations: u64,
     /// Changes of names in the folder, and how many of them are synced.
     names: u64,
@@ -164,6 +168,8 @@ impl Log {
             log_end,
             recovery_point: 0,
             maybe_synced: log_end,
+            flushing: false,
+            jobs: 0,
             truncations: 0,
             names: 0,
             names_synced: 0,

@@ -55,8 +55,12 @@ pub(crate) struct Segment {
     pub(crate) has_file: bool,
     /// Nothing was written to the indexes since they were handed to a sync.
     pub(crate) indexes_synced: bool,
+    /// The flush job that syncs them as they are now, once it is done.
+    pub(crate) indexes_job: Option<u64>,
     /// An index entry led nowhere: batches are found by reading on, until the indexes are made again.
     pub(crate) suspect: Cell<bool>,
+    /// The batches themselves are damaged somewhere: making indexes again does not help.
+    pub(crate) damaged: bool,
 }
 
 impl Segment {
@@ -74,7 +78,9 @@ impl Segment {
             written_ms: wall_ms,
             has_file: false,
             indexes_synced: false,
+            indexes_job: None,
             suspect: Cell::new(false),
+            damaged: false,
         }
     }
 
@@ -132,9 +138,14 @@ impl Segment {
         }
     }
 
+    pub(crate) fn indexes_changed(&mut self) {
+        self.indexes_synced = false;
+        self.indexes_job = None;
+    }
+
     /// Writes what the indexes have in memory.
     pub(crate) fn write_indexes(&mut self, at: Place<'_>) -> Result<(), LogError> {
-        self.indexes_synced = false;
+        self.indexes_changed();
         let path = self.path(at.dir, Kind::Index);
         self.offsets.write(at.disk.as_ref(), &path).map_err(LogError::io("write", path))?;
         let path = self.path(at.dir, Kind::TimeIndex);
@@ -189,7 +200,7 @@ impl Segment {
     }
 
     fn distrust(&self, at: Place<'_>) {
-        if !self.suspect.replace(true) {
+        if !self.damaged && !self.suspect.replace(true) {
             tracing::warn!(dir = %at.dir.display(), base = self.base, "index leads nowhere, it will be made again");
         }
     }
@@ -270,7 +281,7 @@ impl Segment {
         let path = self.path(at.dir, Kind::Log);
         file.truncate(position).map_err(LogError::io("cut", &path))?;
         self.len = position;
-        self.indexes_synced = false;
+        self.indexes_changed();
         self.cut_indexes(at, position, end)?;
         let checked = self.rescan_tail(at, file, &mut Tally::default())?;
         if let Some((position, _)) = checked.broken {

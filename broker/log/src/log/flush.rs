@@ -26,6 +26,8 @@ impl Log {
         let mut files = Vec::new();
         let mut paths = Vec::new();
         let last = self.segments.len() - 1;
+        let mut offset = self.log_end;
+        self.jobs += 1;
         for at in 0..=last {
             let active = at == last;
             let segment = &self.segments[at];
@@ -43,11 +45,15 @@ impl Log {
                 continue;
             }
             if !self.write_indexes_of(at) {
+                if !active {
+                    // What is behind it stays to be recovered until its indexes are there.
+                    offset = offset.min(self.segment_end(at));
+                }
                 continue;
             }
             let segment = &mut self.segments[at];
             segment.offsets.synced = segment.offsets.len();
-            segment.indexes_synced = !active;
+            segment.indexes_job = (!active).then_some(self.jobs);
             paths.push(names::file(&self.dir, segment.base, Kind::Index));
             paths.push(names::file(&self.dir, segment.base, Kind::TimeIndex));
         }
@@ -56,7 +62,7 @@ impl Log {
         }
         let epochs = (self.epochs_version != self.epochs_written)
             .then(|| (self.dir.join(names::EPOCHS), self.epochs.to_checkpoint()));
-        self.maybe_synced = self.maybe_synced.max(self.log_end);
+        self.flushing = true;
         FlushJob {
             disk: self.disk.clone(),
             dir: self.dir.clone(),
@@ -66,7 +72,8 @@ impl Log {
             sync_dir: self.names != self.names_synced,
             sync_parent: self.parent_unsynced,
             done: FlushDone {
-                offset: self.log_end,
+                offset,
+                job: self.jobs,
                 truncations: self.truncations,
                 names: self.names,
                 epochs: self.epochs_version,
@@ -77,6 +84,14 @@ impl Log {
 
     /// A [`FlushJob`] is done.
     pub fn flushed(&mut self, done: FlushDone) {
+        self.flushing = false;
+        for segment in &mut self.segments {
+            if segment.indexes_job.is_some_and(|job| job <= done.job) {
+                segment.indexes_synced = true;
+                segment.indexes_job = None;
+            }
+        }
+        self.maybe_synced = self.maybe_synced.max(self.log_end);
         self.names_synced = self.names_synced.max(done.names);
         self.epochs_written = self.epochs_written.max(done.epochs);
         if done.parent {

@@ -250,7 +250,8 @@ impl Recovery<'_> {
             }
             let before = self.tally.bytes_read;
             let (segment, sane) = Segment::load(self.at, base, lengths, next, self.wall_ms, &mut self.tally)?;
-            let doubt = !self.opened.clean_shutdown && i + 1 == first_unsafe;
+            // Flushing never goes on beyond a segment whose indexes are not safe.
+            let doubt = !self.opened.clean_shutdown && i + 1 == first_unsafe && next == Some(recovery_point);
             let whole = if trusted {
                 self.trust(segment, sane, doubt, next)?
             } else {
@@ -270,8 +271,8 @@ impl Recovery<'_> {
 
     /// A segment that was synced or closed: nothing is read of it but, in the last one, what is behind the last index
     /// entry. False when it turned out to be damaged.
-    /// In `doubt` the indexes are held against the batches: those of the last segment that was closed before a crash
-    /// may not have been synced with it.
+    /// In `doubt` the indexes are made again: those of a segment that was closed just before a crash may not have been
+    /// synced with it.
     fn trust(
         &mut self,
         mut segment: Segment,
@@ -279,29 +280,33 @@ impl Recovery<'_> {
         doubt: bool,
         next: Option<i64>,
     ) -> Result<bool, LogError> {
-        if doubt && sane && segment.len > 0 {
-            let file = segment.open_file(self.at, false)?;
-            sane = segment.times_agree(self.at, file.as_ref())?;
-            if !sane {
-                segment.reset_indexes(self.at)?;
-            }
-        }
-        if !sane && (next.is_some() || segment.len > self.at.index_interval) {
+        if doubt {
+            segment.reset_indexes(self.at)?;
+            sane = false;
+        } else if !sane && (next.is_some() || segment.len > self.at.index_interval) {
             self.out.notes.push(format!("the indexes of segment {} were missing or damaged: made again", segment.base));
         }
         let mut end = next.unwrap_or(segment.base);
         let mut whole = true;
-        if (next.is_none() || !sane || doubt) && segment.len > 0 {
+        if (next.is_none() || !sane) && segment.len > 0 {
             let file = segment.open_file(self.at, true)?;
             let checked = segment.rescan_tail(self.at, file.as_ref(), &mut self.tally)?;
             end = checked.end;
-            if checked.broken.is_some() {
-                // Not as it was closed: trust nothing of it.
-                let base = segment.base;
-                let mut seen = EpochsSeen::default();
-                let checked = segment.verify(self.at, file.as_ref(), base, &mut self.tally, &mut seen)?;
-                whole = checked.broken.is_none();
-                end = self.cut(&mut segment, file.as_ref(), checked)?;
+            match checked.broken {
+                None => {}
+                // Not as it was closed. Records behind the damage may still be whole, and nothing is appended here.
+                Some((position, reason)) if next.is_some() => {
+                    self.out.notes.push(format!("segment {} is damaged at byte {position}: {reason}", segment.base));
+                    segment.damaged = true;
+                    end = next.unwrap_or(end);
+                }
+                Some(_) => {
+                    let base = segment.base;
+                    let mut seen = EpochsSeen::default();
+                    let checked = segment.verify(self.at, file.as_ref(), base, &mut self.tally, &mut seen)?;
+                    whole = checked.broken.is_none();
+                    end = self.cut(&mut segment, file.as_ref(), checked)?;
+                }
             }
             if next.is_some() {
                 self.finish_indexes(&mut segment)?;

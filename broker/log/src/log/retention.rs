@@ -108,6 +108,12 @@ impl Log {
         let active = at + 1 == self.segments.len();
         let place = Place { disk: &self.disk, dir: &self.dir, index_interval: self.config.index_interval_bytes };
         let segment = &mut self.segments[at];
+        if !segment.is_whole(place, file.as_ref())? {
+            // Where the index still leads is all that can be had.
+            segment.damaged = true;
+            segment.suspect.set(false);
+            return Ok(());
+        }
         segment.reset_indexes(place)?;
         segment.rescan_tail(place, file.as_ref(), &mut crate::segment::Tally::default())?;
         if !active {

@@ -97,12 +97,25 @@ impl Log {
                 continue;
             }
             let file = self.file(at)?;
-            segment.walk(self.place(), file.as_ref(), self.log_start.max(segment.base), |_, header| {
-                if header.last_offset() >= upper {
+            segment.walk(self.place(), file.as_ref(), self.log_start.max(segment.base), |position, header| {
+                let (base, last) = (header.base_offset, header.last_offset());
+                if last >= upper {
                     return Ok(false);
                 }
-                if header.max_timestamp > best.map_or(-1, |(_, _, timestamp)| timestamp) {
-                    best = Some((at, header.last_offset(), header.max_timestamp));
+                let mut timestamp = header.max_timestamp;
+                if base < self.log_start {
+                    // The record with the batch's largest timestamp may be one of those that are gone.
+                    let place = Found { position, size: header.size() as u64, base, last };
+                    timestamp = -1;
+                    self.first_record(at, file.as_ref(), place, |record| {
+                        if record.offset >= self.log_start {
+                            timestamp = timestamp.max(record.timestamp);
+                        }
+                        false
+                    })?;
+                }
+                if timestamp > best.map_or(-1, |(_, _, timestamp)| timestamp) {
+                    best = Some((at, last, timestamp));
                 }
                 Ok(true)
             })?;
@@ -122,7 +135,7 @@ impl Log {
         at: usize,
         file: &dyn DiskFile,
         batch: Found,
-        wanted: impl Fn(&Record) -> bool,
+        mut wanted: impl FnMut(&Record) -> bool,
     ) -> Result<Option<TimestampOffset>, LogError> {
         let path = || self.segments[at].path(&self.dir, Kind::Log);
         let mut bytes = vec![0; usize::try_from(batch.size).unwrap_or(0)];

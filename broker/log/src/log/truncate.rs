@@ -40,7 +40,7 @@ impl Log {
 
     fn cut_to(&mut self, offset: i64) -> Result<(), LogError> {
         // What was synced would come back with a power loss, and join batches that were appended since.
-        let durable = offset < self.maybe_synced;
+        let durable = self.flushing || offset < self.maybe_synced;
         self.changed = true;
         self.truncations += 1;
         self.forget_files();

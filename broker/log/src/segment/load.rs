@@ -114,28 +114,13 @@ impl Segment {
         Ok(true)
     }
 
-    /// Whether the last entry of the time index is what the batches say.
-    pub(crate) fn times_agree(&self, at: Place<'_>, file: &dyn DiskFile) -> Result<bool, LogError> {
-        let Some(last) = self.times.last() else { return Ok(self.offsets.len() == 0) };
-        let offset = self.base + i64::from(last.relative);
-        let mut agrees = false;
-        let walked = self.walk(at, file, offset, |_, header| {
-            agrees = header.last_offset() == offset && header.max_timestamp == last.timestamp;
-            Ok(false)
-        });
-        match walked {
-            Ok(()) => Ok(agrees && !self.suspect.get()),
-            Err(LogError::Damaged { .. }) => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
     pub(crate) fn reset_indexes(&mut self, at: Place<'_>) -> Result<(), LogError> {
         let path = self.path(at.dir, Kind::Index);
         self.offsets.reset(at.disk.as_ref(), &path).map_err(LogError::io("empty", path))?;
         let path = self.path(at.dir, Kind::TimeIndex);
         self.times.reset(at.disk.as_ref(), &path).map_err(LogError::io("empty", path))?;
-        self.indexes_synced = false;
+        self.indexes_changed();
+        self.suspect.set(false);
         self.bytes_since_entry = 0;
         self.max_timestamp = -1;
         self.offset_of_max = -1;
@@ -150,7 +135,7 @@ impl Segment {
         file: &dyn DiskFile,
         tally: &mut Tally,
     ) -> Result<Checked, LogError> {
-        let start = self.forget_behind(at, self.offsets.last())?;
+        let start = self.resume_at(at, self.offsets.last())?;
         let chunk = if self.len - start > 1 << 20 { LARGE } else { SMALL };
         self.check(at, file, start, chunk, tally, &mut Trust)
     }
@@ -169,26 +154,98 @@ impl Segment {
         self.check(at, file, start, LARGE, tally, visitor)
     }
 
-    /// The position of the last index entry that leads to a batch at or below `from`; later entries are dropped.
+    /// The position of the last index entry at or below `from` that can be trusted after a crash; later entries are
+    /// dropped, and all of them when one cannot be.
     fn trusted_start(&mut self, at: Place<'_>, file: &dyn DiskFile, from: i64) -> Result<u64, LogError> {
-        let base = self.base;
-        let path = self.path(at.dir, Kind::Index);
-        let (_, entry) = self
-            .offsets
-            .floor(at.disk.as_ref(), &path, |e| base + i64::from(e.relative) < from)
-            .map_err(LogError::io("read", path))?;
-        if let Some(entry) = entry {
-            let mut scanner = Scanner::new(file, entry.position.max(0) as u64, self.len, 0);
-            let step = scanner.next().map_err(self.read_error(at))?;
-            if let Step::Batch { header, .. } = step
-                && base <= header.base_offset
-                && header.last_offset() == base + i64::from(entry.relative)
-            {
-                return self.forget_behind(at, Some(entry));
+        if let Some(entry) = self.trusted_entry(at, file, from)? {
+            let start = self.forget_behind(at, Some(entry))?;
+            if self.times.last().is_none_or(|last| self.agrees(at, file, last)) {
+                return Ok(start);
             }
         }
         self.reset_indexes(at)?;
         Ok(0)
+    }
+
+    /// The offset index may have been written and the time index not, or a part of either: an entry counts when all
+    /// entries before it go upward, it leads to its batch, and the time index is as good up to there.
+    fn trusted_entry(&self, at: Place<'_>, file: &dyn DiskFile, from: i64) -> Result<Option<OffsetEntry>, LogError> {
+        let (disk, base) = (at.disk.as_ref(), self.base);
+        let path = self.path(at.dir, Kind::Index);
+        let times_path = self.path(at.dir, Kind::TimeIndex);
+        let read = |result: std::io::Result<_>| result.map_err(LogError::io("read", &path));
+        let (n, entry) = read(self.offsets.floor(disk, &path, |e| base + i64::from(e.relative) < from))?;
+        let Some(entry) = entry else { return Ok(None) };
+        let (times, time) = self
+            .times
+            .floor(disk, &times_path, |e| e.relative <= entry.relative)
+            .map_err(LogError::io("read", &times_path))?;
+        let Some(time) = time else { return Ok(None) };
+        let grow = self.offsets.grows(disk, &path, n).map_err(LogError::io("read", &path))?
+            && self.times.grows(disk, &times_path, times).map_err(LogError::io("read", &times_path))?;
+        if !grow || !self.leads_to_batch(at, file, entry)? || !self.agrees(at, file, time) {
+            return Ok(None);
+        }
+        // Behind the last time entry nothing is known of the timestamps.
+        let (_, start) = read(self.offsets.floor(disk, &path, |e| e.relative <= time.relative))?;
+        match start {
+            Some(start) if self.leads_to_batch(at, file, start)? => Ok(Some(start)),
+            _ => Ok(None),
+        }
+    }
+
+    fn leads_to_batch(&self, at: Place<'_>, file: &dyn DiskFile, entry: OffsetEntry) -> Result<bool, LogError> {
+        let position = u64::try_from(entry.position).unwrap_or(u64::MAX);
+        if position >= self.len {
+            return Ok(false);
+        }
+        let step = Scanner::new(file, position, self.len, 0).next().map_err(self.read_error(at))?;
+        let Step::Batch { header, .. } = step else { return Ok(false) };
+        Ok(self.base <= header.base_offset && header.last_offset() == self.base + i64::from(entry.relative))
+    }
+
+    /// Whether a time entry is what its batch says.
+    fn agrees(&self, at: Place<'_>, file: &dyn DiskFile, entry: TimeEntry) -> bool {
+        let offset = self.base + i64::from(entry.relative);
+        let mut agrees = false;
+        let walked = self.walk(at, file, offset, |_, header| {
+            agrees = header.last_offset() == offset && header.max_timestamp == entry.timestamp;
+            Ok(false)
+        });
+        walked.is_ok() && agrees && !self.suspect.get()
+    }
+
+    /// Whether the headers lead from the first batch to the end, offsets upward.
+    pub(crate) fn is_whole(&self, at: Place<'_>, file: &dyn DiskFile) -> Result<bool, LogError> {
+        let mut scanner = Scanner::new(file, 0, self.len, LARGE);
+        let mut least = self.base;
+        loop {
+            match scanner.next().map_err(self.read_error(at))? {
+                Step::Batch { header, .. } if header.base_offset < least => return Ok(false),
+                Step::Batch { header, .. } => least = header.last_offset() + 1,
+                Step::End => return Ok(true),
+                Step::Broken { .. } => return Ok(false),
+            }
+        }
+    }
+
+    /// Sets the segment to the state it had just after the entry for its last batch was made, before the batch itself
+    /// was counted; gives the position of that batch. The indexes stay as they are.
+    fn resume_at(&mut self, at: Place<'_>, entry: Option<OffsetEntry>) -> Result<u64, LogError> {
+        let Some(entry) = entry else {
+            self.reset_indexes(at)?;
+            return Ok(0);
+        };
+        self.bytes_since_entry = 0;
+        self.take_last_time();
+        Ok(entry.position.max(0) as u64)
+    }
+
+    fn take_last_time(&mut self) {
+        (self.max_timestamp, self.offset_of_max) = match self.times.last() {
+            Some(last) => (last.timestamp, self.base + i64::from(last.relative)),
+            None => (-1, -1),
+        };
     }
 
     /// Sets the segment to the state it had just before the batch of `entry` was noted, with the entry gone; gives the
@@ -203,16 +260,7 @@ impl Segment {
         self.cut_indexes(at, position, end)?;
         // The entry comes back when its batch is noted again.
         self.bytes_since_entry = at.index_interval + 1;
-        match self.times.last() {
-            Some(last) => {
-                self.max_timestamp = last.timestamp;
-                self.offset_of_max = self.base + i64::from(last.relative);
-            }
-            None => {
-                self.max_timestamp = -1;
-                self.offset_of_max = -1;
-            }
-        }
+        self.take_last_time();
         Ok(position)
     }
 
