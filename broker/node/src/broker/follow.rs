@@ -71,7 +71,10 @@ impl BrokerNode {
         }
         self.follow.in_flight = false;
         self.follow.next_ms = now.mono_ms;
-        self.image_changed(now, &before, out);
+        // What was true at some time before this broker registered is no reason to lead or to follow anything.
+        if self.follow.caught_up {
+            self.image_changed(now, &before, out);
+        }
         self.caught_up(now, out);
     }
 

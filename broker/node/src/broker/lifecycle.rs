@@ -1,5 +1,6 @@
 //! Registration, heartbeats, fencing and the controlled shutdown (M1, M22; KIP-631).
 
+use odradek_core::metadata::image::Image;
 use odradek_core::metadata::record::Listener;
 use odradek_core::metadata::rpc::{HeartbeatRequest, HeartbeatResponse, RegisterBrokerRequest, RegisterBrokerResponse};
 use odradek_core::time::Now;
@@ -167,7 +168,11 @@ impl BrokerNode {
             return;
         }
         if !std::mem::replace(&mut self.follow.caught_up, true) {
+            self.image_changed(now, &Image::new(), out);
             self.discard_strays(now, out);
+            for (context, body) in std::mem::take(&mut self.early) {
+                self.request(now, context, body, out);
+            }
         }
         if self.lifecycle.fenced {
             self.lifecycle.next_ms = now.mono_ms;

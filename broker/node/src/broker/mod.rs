@@ -43,7 +43,7 @@ use self::lifecycle::Lifecycle;
 use self::partition::Partition;
 use self::replication::Fetcher;
 use self::timers::Timers;
-use crate::event::{Command, Event, LogKey};
+use crate::event::{Command, Event, LogKey, Request, RequestContext};
 
 /// What differs from one start of a broker to the next.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,8 @@ pub struct BrokerNode {
     calls: Calls,
     lifecycle: Lifecycle,
     follow: MetadataFollower,
+    /// Requests that came before the metadata.
+    early: Vec<(RequestContext, Request)>,
     fetchers: BTreeMap<i32, Fetcher>,
     /// Leaders to look at in this turn.
     fetchers_due: BTreeSet<i32>,
@@ -108,6 +110,7 @@ impl BrokerNode {
             calls: Calls::default(),
             lifecycle: Lifecycle::new(start.incarnation, start.previous_broker_epoch, now),
             follow: MetadataFollower::new(now),
+            early: Vec::new(),
             fetchers: BTreeMap::new(),
             fetchers_due: BTreeSet::new(),
             isr: IsrChanges::default(),

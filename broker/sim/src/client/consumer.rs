@@ -99,12 +99,12 @@ impl Client for Consumer {
         if self.call.is_some() {
             return;
         }
-        let Some(leader) = self.common.leaders.by_partition.get(&self.partition).copied() else {
+        let Some((leader, epoch)) = self.common.leaders.by_partition.get(&self.partition).copied() else {
             return self.common.refresh(world);
         };
         let partition = FetchPartition::default()
             .with_partition(self.partition)
-            .with_current_leader_epoch(-1)
+            .with_current_leader_epoch(epoch)
             .with_last_fetched_epoch(-1)
             .with_fetch_offset(self.position)
             .with_partition_max_bytes(1 << 20);

@@ -43,8 +43,8 @@ pub struct Ledger {
 pub struct Leaders {
     /// The topic's id.
     pub topic_id: Uuid,
-    /// Leader by partition.
-    pub by_partition: BTreeMap<i32, Place>,
+    /// Leader by partition, with its epoch.
+    pub by_partition: BTreeMap<i32, (Place, i32)>,
 }
 
 /// What every client has.
@@ -110,8 +110,11 @@ impl Common {
             }
             self.leaders.topic_id = topic.topic_id;
             for partition in &topic.partitions {
-                if partition.leader_id.0 >= 0 {
-                    self.leaders.by_partition.insert(partition.partition_index, partition.leader_id.0);
+                let (leader, epoch) = (partition.leader_id.0, partition.leader_epoch);
+                let known = self.leaders.by_partition.get(&partition.partition_index);
+                // As Kafka's clients do (KIP-320): what an older epoch says is of the past.
+                if leader >= 0 && known.is_none_or(|(_, known)| epoch >= *known) {
+                    self.leaders.by_partition.insert(partition.partition_index, (leader, epoch));
                 }
             }
         }

@@ -77,7 +77,7 @@ impl Producer {
 
     fn send(&mut self, world: &mut World, ledger: &mut Ledger) {
         let (Some(batch), Some((id, epoch))) = (&mut self.current, self.id) else { return };
-        let Some(leader) = self.common.leaders.by_partition.get(&batch.partition).copied() else {
+        let Some((leader, _)) = self.common.leaders.by_partition.get(&batch.partition).copied() else {
             self.common.refresh(world);
             return;
         };

@@ -23,6 +23,9 @@ use odradek_wire::protocol::StrBytes;
 use super::BrokerNode;
 use crate::event::{Command, Request, RequestContext, Response};
 
+/// Requests that are held while the broker catches up with the metadata.
+const MAX_EARLY: usize = 1_000;
+
 /// Kafka's strings from ours.
 pub(super) fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
@@ -34,6 +37,15 @@ pub(super) fn reply(out: &mut Vec<Command>, context: &RequestContext, response: 
 
 impl BrokerNode {
     pub(super) fn request(&mut self, now: Now, context: RequestContext, body: Request, out: &mut Vec<Command>) {
+        if !self.follow.caught_up {
+            // An answer from metadata of the past would send the client astray.
+            if self.early.len() < MAX_EARLY {
+                self.early.push((context, body));
+            } else {
+                out.push(Command::Reply { request: context.request, response: Response::Close });
+            }
+            return;
+        }
         let body = match body {
             Request::Produce(request) => return self.produce(now, context, request, out),
             Request::Kafka(body) => *body,
