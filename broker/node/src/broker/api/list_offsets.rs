@@ -26,6 +26,8 @@ impl BrokerNode {
         out: &mut Vec<Command>,
     ) {
         let replica = request.replica_id.0 >= 0;
+        // Older versions have no field for it, and cannot be encoded with it.
+        let told = |epoch: i32| if context.api_version >= 4 { epoch } else { -1 };
         let mut response = ListOffsetsResponse::default();
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -37,7 +39,7 @@ impl BrokerNode {
                 let answer = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
                 partitions.push(match outcome {
                     Ok((offset, timestamp, epoch)) => {
-                        answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(epoch)
+                        answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(told(epoch))
                     }
                     Err(error) => {
                         answer.with_error_code(error).with_offset(-1).with_timestamp(-1).with_leader_epoch(-1)
