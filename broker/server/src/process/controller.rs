@@ -13,6 +13,9 @@ use crate::loops::{ControllerHandle, controller};
 use crate::net::{Bound, ControllerOut, ControllerService, Listeners, Replies};
 use crate::node_config;
 
+/// For answers that were given just before the loop ended.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
 /// Its sockets have their ports.
 pub(super) struct BoundController {
     listeners: Listeners,
@@ -79,8 +82,9 @@ impl Running {
         self.handle.send(ControllerEvent::Shutdown).await.ok();
     }
 
-    /// Sends what was answered, and closes the connections.
-    pub(super) async fn close(self, grace: Duration) {
-        self.listeners.shutdown(grace).await;
+    /// Closes the connections. Nobody answers any more; what the loop answered last gets a moment to leave.
+    pub(super) async fn close(self) {
+        tokio::time::sleep(LAST_WORDS).await;
+        drop(self.listeners);
     }
 }

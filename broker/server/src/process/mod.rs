@@ -206,7 +206,7 @@ async fn stop(
     if let Some(controller) = controller {
         controller.shut_down().await;
         wait_for(ended).await?;
-        controller.close(GRACE).await;
+        controller.close().await;
     }
     Ok(())
 }
