@@ -1,0 +1,30 @@
+//! Kubernetes as a person uses it: `kubectl` on PATH and the current KUBECONFIG.
+
+mod clients;
+mod kubectl;
+mod namespace;
+mod state;
+
+pub use clients::{Clients, Produced, Producer, Record, compare};
+pub use kubectl::{Forward, kubectl, kubectl_json, zones};
+pub use namespace::{Namespace, in_namespace};
+
+use serde_json::Value;
+
+/// The condition of a type in an object's status.
+#[must_use]
+pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
+}
+
+/// The name of an object.
+#[must_use]
+pub fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// The UID of an object.
+#[must_use]
+pub fn uid(object: &Value) -> &str {
+    object["metadata"]["uid"].as_str().unwrap_or_default()
+}

@@ -1,0 +1,8 @@
+//! The operator and its clusters on a real Kubernetes. Run by `e2e/kubernetes`, which brings up what they need.
+
+mod bad_input;
+mod kill;
+mod produce;
+mod ready;
+mod recreate;
+mod topic;
