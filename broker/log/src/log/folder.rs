@@ -47,6 +47,7 @@ pub(super) fn tidy(disk: &dyn Disk, dir: &Path, notes: &mut Vec<String>) -> Resu
             Some((base, kind)) => others.push((base, kind, len)),
             None if name == names::EPOCHS => folder.has_epochs = true,
             None if name == PARTITION_METADATA => folder.has_metadata = true,
+            None if belongs_to_the_quorum(name) => {}
             None => notes.push(format!("{name} is none of ours: left alone")),
         }
     }
@@ -65,6 +66,11 @@ pub(super) fn tidy(disk: &dyn Disk, dir: &Path, notes: &mut Vec<String>) -> Resu
         }
     }
     Ok(folder)
+}
+
+/// The folder of the metadata log holds the quorum's own files too, as in Kafka.
+fn belongs_to_the_quorum(name: &str) -> bool {
+    name == "quorum-state" || name.ends_with(".checkpoint")
 }
 
 /// Names and lengths of the files; folders inside are none of ours.

@@ -24,4 +24,4 @@ pub(super) const INVALID_UPDATE_VERSION: i16 = 95;
 pub(super) const UNKNOWN_TOPIC_ID: i16 = 100;
 pub(super) const BROKER_ID_NOT_REGISTERED: i16 = 102;
 pub(super) const INCONSISTENT_CLUSTER_ID: i16 = 104;
-pub(super) const NEW_LEADER_ELECTED: i16 = 124;
+pub(super) const NEW_LEADER_ELECTED: i16 = 108;
