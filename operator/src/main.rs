@@ -100,9 +100,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     tracing::info!(namespace = args.namespace.as_deref().unwrap_or("all"), "reconciling");
     let ctx = Arc::new(Context::new(client, args.namespace, args.broker_image, metrics));
     let clusters = ClusterController::new(&ctx);
-    let store = clusters.store();
     let cluster_task = tokio::spawn(clusters.run(ctx.clone(), until(stopped.clone())));
-    let topic_task = tokio::spawn(topic::controller::run(ctx, store, until(stopped)));
+    let topic_task = tokio::spawn(topic::controller::run(ctx, until(stopped)));
     let lost = async { if args.leader_election { candidate.hold().await } else { std::future::pending().await } };
     let outcome = tokio::select! {
         () = &mut asked_to_stop => Ok(()),

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::{Resource, ResourceExt};
 use kube_runtime::{
     controller::{Action, Config, Controller},
-    reflector::{ObjectRef, Store},
+    reflector::ObjectRef,
     watcher,
 };
 use odradek_crds::{CLUSTER_LABEL, KafkaCluster};
@@ -24,7 +24,7 @@ use crate::{context::Context, names::MANAGER};
 /// Clusters that are reconciled side by side: a slow one does not delay the others.
 const CONCURRENCY: u16 = 32;
 
-/// The controller, before it runs: others may read its store.
+/// The controller, before it runs.
 pub struct ClusterController(Controller<KafkaCluster>);
 
 impl ClusterController {
@@ -40,11 +40,6 @@ impl ClusterController {
             .watches(ctx.scoped::<Pod>(), ours(), |pod| by_label(&pod))
             .watches(ctx.scoped::<PersistentVolumeClaim>(), ours(), |claim| by_label(&claim));
         ClusterController(controller)
-    }
-
-    /// The clusters that are known.
-    pub fn store(&self) -> Store<KafkaCluster> {
-        self.0.store()
     }
 
     /// Runs until the signal to stop, and lets the reconciles at work end.

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube_runtime::{
     WatchStreamExt,
     controller::{Action, Config, Controller},
-    reflector::{ObjectRef, Store},
+    reflector::{self, ObjectRef, Store, reflector, store::Writer},
     watcher::{self, Event, watcher},
 };
 use odradek_crds::{KafkaCluster, KafkaTopic};
@@ -24,14 +24,11 @@ use crate::context::Context;
 const CONCURRENCY: u16 = 32;
 
 /// Runs until the signal to stop, and lets the reconciles at work end.
-pub async fn run(
-    base: Arc<Context>,
-    clusters: Store<KafkaCluster>,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
-) {
+pub async fn run(base: Arc<Context>, stop: impl Future<Output = ()> + Send + Sync + 'static) {
     let controller = Controller::new(base.scoped::<KafkaTopic>(), watcher::Config::default());
     let topics = controller.store();
-    let triggers = cluster_triggers(&base, topics.clone());
+    let (clusters, writer) = reflector::store();
+    let triggers = cluster_triggers(&base, writer, topics.clone());
     let ctx = Arc::new(TopicContext { base, topics, clusters });
     controller
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -51,11 +48,13 @@ pub async fn run(
 /// written during a roll does not.
 fn cluster_triggers(
     ctx: &Context,
+    clusters: Writer<KafkaCluster>,
     topics: Store<KafkaTopic>,
 ) -> impl Stream<Item = ObjectRef<KafkaTopic>> + Send + 'static {
     let mut seen: HashMap<ObjectRef<KafkaCluster>, (Option<i64>, bool, bool)> = HashMap::new();
-    watcher(ctx.scoped::<KafkaCluster>(), watcher::Config::default())
-        .default_backoff()
+    let events = watcher(ctx.scoped::<KafkaCluster>(), watcher::Config::default()).default_backoff();
+    // The store knows of a change before the topics are told to look.
+    reflector(clusters, events)
         .filter_map(move |event| {
             let cluster = match event {
                 Ok(Event::Apply(cluster) | Event::InitApply(cluster)) => {
