@@ -55,8 +55,13 @@ cluster_up() {
   eval "$environment"
 }
 
+# ODRADEK_IMAGES names tars to take instead, with blanks between.
 build_images() {
   local built
+  if [[ -n ${ODRADEK_IMAGES:-} ]]; then
+    read -ra IMAGES <<<"$ODRADEK_IMAGES"
+    return
+  fi
   built=$(indented "$ROOT/images/build")
   mapfile -t IMAGES <<<"$built"
 }
