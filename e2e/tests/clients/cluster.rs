@@ -156,8 +156,9 @@ fn groups_share_partitions_and_keep_their_offsets_through_a_killed_coordinator()
     )?
     .ok()?;
     let coordinator: usize = state
-        .split('(')
-        .nth(1)
+        .lines()
+        .find(|line| line.starts_with("readers"))
+        .and_then(|row| row.split('(').nth(1))
         .and_then(|rest| rest.split(')').next())
         .and_then(|id| id.trim().parse().ok())
         .with_context(|| format!("no coordinator in {state}"))?;

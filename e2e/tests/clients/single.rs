@@ -103,7 +103,7 @@ fn the_console_tools_produce_and_consume_in_every_compression() -> Result<()> {
         b"",
     )?
     .ok()?;
-    let got: BTreeSet<String> = consumed.lines().map(str::to_owned).collect();
+    let got: BTreeSet<String> = consumed.lines().filter(|line| line.contains("-key-")).map(str::to_owned).collect();
     ensure!(got == sent, "sent {} lines, got {}", sent.len(), got.len());
 
     // Kafka's own dump tool reads the folder (M13), once the broker has stopped.
