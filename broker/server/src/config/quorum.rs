@@ -124,7 +124,7 @@ fn voters(
         );
         problems.errors.push(values.problem(VOTERS, what));
     }
-    if voters.len() > 1 && voters.len() % 2 == 0 {
+    if voters.len() > 1 && voters.len().is_multiple_of(2) {
         let what =
             format!("{} controllers bear no more failures than {}: use an odd number", voters.len(), voters.len() - 1);
         problems.warnings.push(values.problem(VOTERS, what));
