@@ -154,6 +154,15 @@ pub fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Any error of the disk; the old content is then still there, or the new one is.
 pub fn write_atomic(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(disk, path, content)?;
+    match path.parent() {
+        Some(dir) => disk.sync_dir(dir),
+        None => Ok(()),
+    }
+}
+
+/// As [`write_atomic`], but the new name is safe only once the folder is synced.
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut tmp = path.as_os_str().to_owned();
     tmp.push(".tmp");
     let tmp = Path::new(&tmp);
@@ -162,9 +171,5 @@ pub fn write_atomic(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<
     file.write_at(content, 0)?;
     file.sync()?;
     drop(file);
-    disk.rename(tmp, path)?;
-    match path.parent() {
-        Some(dir) => disk.sync_dir(dir),
-        None => Ok(()),
-    }
+    disk.rename(tmp, path)
 }

@@ -86,6 +86,8 @@ pub(crate) struct Entries<E> {
     written: u32,
     /// How many were in the file when it was last handed to a sync.
     pub(crate) synced: u32,
+    /// The file has, or had, a content in this process that a power loss may bring back.
+    touched: bool,
     /// The newest ones; all that are not written, and perhaps some that are.
     tail: Vec<E>,
     last: Option<E>,
@@ -93,7 +95,7 @@ pub(crate) struct Entries<E> {
 
 impl<E: Entry> Entries<E> {
     pub(crate) fn empty() -> Entries<E> {
-        Entries { count: 0, written: 0, synced: 0, tail: Vec::new(), last: None }
+        Entries { count: 0, written: 0, synced: 0, touched: false, tail: Vec::new(), last: None }
     }
 
     /// Takes the file as it is, `len` bytes long. None when that is no whole number of entries.
@@ -102,7 +104,8 @@ impl<E: Entry> Entries<E> {
         if !len.is_multiple_of(E::SIZE as u64) {
             return Ok(None);
         }
-        let mut entries = Entries { count, written: count, synced: count, tail: Vec::new(), last: None };
+        let mut entries =
+            Entries { count, written: count, synced: count, touched: count > 0, tail: Vec::new(), last: None };
         if count > 0 {
             let file = disk.open(path, OpenMode::Read)?;
             entries.last = Some(read_entry(file.as_ref(), count - 1)?);
@@ -120,6 +123,11 @@ impl<E: Entry> Entries<E> {
 
     pub(crate) fn file_bytes(&self) -> u64 {
         u64::from(self.count) * E::SIZE as u64
+    }
+
+    /// Whether the file is more than a name.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched
     }
 
     /// Whether so many wait in memory that they should be written.
@@ -150,6 +158,7 @@ impl<E: Entry> Entries<E> {
         }
         let file = disk.open(path, OpenMode::Create)?;
         if !bytes.is_empty() {
+            self.touched = true;
             file.write_at(&bytes, u64::from(self.written) * E::SIZE as u64)?;
         }
         self.written = self.count;
@@ -261,11 +270,13 @@ impl<E: Entry> Entries<E> {
     /// Forgets every entry, whatever is in the file.
     pub(crate) fn reset(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         match disk.open(path, OpenMode::ReadWrite) {
-            Ok(file) => file.truncate(0)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Ok(file) => {
+                file.truncate(0)?;
+                *self = Entries { touched: true, ..Entries::empty() };
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => *self = Entries::empty(),
             Err(e) => return Err(e),
         }
-        *self = Entries::empty();
         Ok(())
     }
 }

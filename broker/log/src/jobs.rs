@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, write_atomic};
+use crate::disk::{Disk, DiskFile, replace};
 
 /// Syncs what a log has written since its recovery point. Made by [`crate::Log::flush_job`]; run it anywhere, then
 /// give the outcome back: [`crate::Log::flushed`], or [`crate::Log::fail`] with the error (a file whose fsync failed
@@ -61,9 +61,9 @@ impl FlushJob {
             }
         }
         if let Some((path, content)) = &self.epochs {
-            write_atomic(self.disk.as_ref(), path, content)?;
+            replace(self.disk.as_ref(), path, content)?;
         }
-        if self.sync_dir {
+        if self.sync_dir || self.epochs.is_some() {
             self.disk.sync_dir(&self.dir)?;
         }
         if self.sync_parent

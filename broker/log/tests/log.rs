@@ -447,6 +447,54 @@ fn producers_are_known_after_a_restart_and_follow_a_truncation() {
 }
 
 #[test]
+fn a_failed_sync_fails_the_log() {
+    use odradek_log::disk::mem::{DiskOp, Fault};
+    let disk = MemDisk::new();
+    let mut log = fresh(&disk, small());
+    fill(&mut log, 3);
+    disk.inject(Fault {
+        op: DiskOp::Sync,
+        path_contains: ".log".to_owned(),
+        after: 0,
+        times: 1,
+        kind: std::io::ErrorKind::Other,
+    });
+    let error = log.flush_job().unwrap().run().unwrap_err();
+    log.fail(error.to_string());
+    assert_eq!(log.recovery_point(), 0);
+    assert!(log.flush_job().is_none(), "a second sync would say that all is well");
+    assert_eq!(log.append_leader(&batch(&[(1, value(1))]), 1, 0).unwrap_err().code(), 56);
+    assert!(log.close().is_err());
+    assert_eq!(read_all(&log), expected(0, 6));
+}
+
+#[test]
+fn a_segment_that_cannot_be_made_leaves_the_log_as_it_was() {
+    use odradek_log::disk::mem::{DiskOp, Fault};
+    let disk = MemDisk::new();
+    let mut log = fresh(&disk, small());
+    fill(&mut log, 10);
+    let segments = log.segments();
+    disk.inject(Fault {
+        op: DiskOp::Create,
+        path_contains: ".log".to_owned(),
+        after: 0,
+        times: u64::MAX,
+        kind: std::io::ErrorKind::StorageFull,
+    });
+    let mut end = log.log_end_offset();
+    while log.append_leader(&batch(&[(1000 + end, value(end))]), 1, 0).is_ok() {
+        end = log.log_end_offset();
+    }
+    assert_eq!((log.segments(), log.log_end_offset()), (segments, end));
+    assert_eq!(read_all(&log), expected(0, end));
+    disk.heal();
+    fill(&mut log, 10);
+    assert_eq!(log.segments(), segments + 1);
+    assert_eq!(read_all(&log), expected(0, end + 20));
+}
+
+#[test]
 fn a_deleted_log_leaves_its_name_at_once() {
     let disk = MemDisk::new();
     let mut log = fresh(&disk, small());

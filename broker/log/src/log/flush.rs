@@ -54,8 +54,13 @@ impl Log {
             let segment = &mut self.segments[at];
             segment.offsets.synced = segment.offsets.len();
             segment.indexes_job = (!active).then_some(self.jobs);
-            paths.push(names::file(&self.dir, segment.base, Kind::Index));
-            paths.push(names::file(&self.dir, segment.base, Kind::TimeIndex));
+            // An index that never had an entry is only a name.
+            if segment.offsets.is_touched() {
+                paths.push(names::file(&self.dir, segment.base, Kind::Index));
+            }
+            if segment.times.is_touched() {
+                paths.push(names::file(&self.dir, segment.base, Kind::TimeIndex));
+            }
         }
         if self.topic_id_unsynced {
             paths.push(self.dir.join(PARTITION_METADATA));

@@ -99,10 +99,18 @@ impl Log {
         log.maybe_synced = log_end;
         log.names = names;
         log.parent_unsynced = is_new || !opened.clean_shutdown;
-        log.changed = !recovered.notes.is_empty() || !opened.clean_shutdown && log_end > log_start;
+        // After a crash whatever is in the files may be there for this process only.
+        log.changed = !recovered.notes.is_empty() || (!opened.clean_shutdown && !folder.segments.is_empty());
         log.open_epochs(&folder, seen, opened.clean_shutdown, &mut recovered)?;
         log.open_topic_id(&folder, &mut recovered);
         log.snapshots = folder.snapshots;
+        if !opened.clean_shutdown {
+            // Behind the recovery point a snapshot may be of what was cut off since.
+            let beyond: Vec<i64> = log.snapshots.iter().copied().filter(|at| *at > log.recovery_point).collect();
+            for at in beyond {
+                log.remove_snapshot(at);
+            }
+        }
         log.load_producers(wall_ms, &mut recovered)?;
         for note in &recovered.notes {
             tracing::warn!(dir = %log.dir.display(), "{note}");

@@ -13,9 +13,13 @@ impl Log {
     pub(super) fn write_snapshot(&mut self) {
         let offset = self.log_end;
         let path = names::file(&self.dir, offset, Kind::Snapshot);
-        let written = self.disk.open(&path, OpenMode::Create).and_then(|file| {
+        let tmp = names::with_suffix(&path, ".tmp");
+        // A new file each time: after a power loss the name leads to this content or to a torn one, which shows by its
+        // checksum, never to one of an earlier history.
+        let written = self.disk.open(&tmp, OpenMode::Create).and_then(|file| {
             file.truncate(0)?;
-            file.write_at(&self.producers.to_snapshot(), 0)
+            file.write_at(&self.producers.to_snapshot(), 0)?;
+            self.disk.rename(&tmp, &path)
         });
         match written {
             Ok(()) => {
@@ -23,7 +27,11 @@ impl Log {
                 self.names += 1;
                 self.prune_snapshots();
             }
-            Err(e) => tracing::warn!(path = %path.display(), error = %e, "snapshot of producers could not be written"),
+            Err(e) => {
+                tracing::warn!(path = %path.display(), error = %e, "snapshot of producers could not be written");
+                // A full disk: leave no half of it; what cannot be removed goes at the next open.
+                let _ = self.disk.remove_file(&tmp);
+            }
         }
     }
 
