@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use odradek_core::group::GroupConfig;
 use odradek_core::metadata::controller::ControllerConfig;
-use odradek_node::broker::{AdvertisedListener, BrokerConfig, DescribedConfig, LogDir};
+use odradek_node::broker::{AdvertisedListener, BrokerConfig, DescribedConfig, DescribedSynonym, LogDir};
 use odradek_node::controller::{ControllerNodeConfig, Endpoint};
 
 use crate::config::{Described, ServerConfig};
@@ -133,6 +133,11 @@ fn described(key: Described) -> DescribedConfig {
         read_only: key.read_only,
         sensitive: key.sensitive,
         config_type: key.kind,
+        synonyms: key
+            .synonyms
+            .into_iter()
+            .map(|from| DescribedSynonym { name: from.name.to_owned(), value: from.value, is_default: from.default })
+            .collect(),
     }
 }
 

@@ -43,6 +43,19 @@ pub struct DescribedConfig {
     /// Kafka's number of the type (KIP-569): 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8 class,
     /// 9 password.
     pub config_type: i8,
+    /// Where the value may come from, the strongest first.
+    pub synonyms: Vec<DescribedSynonym>,
+}
+
+/// A place that a value may come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedSynonym {
+    /// The key, which may be another one: `log.retention.hours` for `log.retention.ms`.
+    pub name: String,
+    /// Its value; `None` for a password.
+    pub value: Option<String>,
+    /// Whether it is the default, not something that was set.
+    pub is_default: bool,
 }
 
 /// The broker's configuration, validated by the shell. Times are milliseconds.

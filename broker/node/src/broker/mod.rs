@@ -20,7 +20,7 @@ mod storage;
 mod timers;
 mod topic_settings;
 
-pub use config::{AdvertisedListener, BrokerConfig, DescribedConfig, LogDir};
+pub use config::{AdvertisedListener, BrokerConfig, DescribedConfig, DescribedSynonym, LogDir};
 pub use status::{BrokerStatus, HostedPartition, Rare};
 pub use storage::{FoundLog, LogToOpen, ScannedDir, scan_dir};
 

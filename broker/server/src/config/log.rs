@@ -67,9 +67,10 @@ impl LogSettings {
                 }
             }
         }
+        let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute(dir)).collect();
         let first = dirs.first().cloned().unwrap_or_default();
         Self {
-            metadata_dir: values.text("metadata.log.dir").map_or(first, PathBuf::from),
+            metadata_dir: values.text("metadata.log.dir").map_or(first, |dir| absolute(Path::new(dir))),
             dirs,
             recovery_threads_per_dir: values.size("num.recovery.threads.per.data.dir"),
             retention_check_interval: Duration::from_millis(values.unsigned("log.retention.check.interval.ms")),
@@ -82,9 +83,10 @@ impl LogSettings {
 
 /// One name for each folder: links followed where it exists, else the path without `.` and trailing slashes.
 fn canonical(dir: &Path) -> PathBuf {
-    std::fs::canonicalize(dir)
-        .or_else(|_| std::path::absolute(dir))
-        .unwrap_or_else(|_| dir.to_owned())
-        .components()
-        .collect()
+    std::fs::canonicalize(dir).unwrap_or_else(|_| absolute(dir)).components().collect()
+}
+
+/// From the root, as Kafka shows them; links are not followed.
+fn absolute(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }

@@ -80,7 +80,7 @@ fn nothing_at_all_is_a_single_node() {
     assert_eq!(config.listeners.advertised[0].host, "localhost");
     assert_eq!(config.listeners.controller[0].port, 9093);
     assert_eq!(config.quorum.voters, [(1, ("localhost".to_owned(), 9093))].into());
-    assert_eq!(config.log.dirs, [std::path::PathBuf::from("data")]);
+    assert_eq!(config.log.dirs, [std::env::current_dir().unwrap().join("data")]);
     assert_eq!(config.group.topic_replication_factor, 1);
     assert_eq!(config.own.http, None);
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);

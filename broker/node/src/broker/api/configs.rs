@@ -8,7 +8,7 @@ use odradek_wire::messages::describe_configs_response::{
 };
 use odradek_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
-use super::super::config::DescribedConfig;
+use super::super::config::{DescribedConfig, DescribedSynonym};
 use super::super::{BrokerNode, codes};
 use super::{reply, text};
 use crate::event::{Command, RequestContext};
@@ -70,7 +70,7 @@ impl BrokerNode {
             return Ok(set
                 .into_iter()
                 .flatten()
-                .map(|(key, value)| dynamic(key, value, Source::DefaultBroker))
+                .map(|(key, value)| dynamic(None, key, value, Source::DefaultBroker, synonyms))
                 .collect());
         }
         if name.parse() != Ok(self.config.node_id) {
@@ -85,8 +85,9 @@ impl BrokerNode {
             [(Resource::DefaultBroker, Source::DefaultBroker), (Resource::Broker(self.config.node_id), Source::Broker)]
         {
             for (key, value) in self.image.config(&resource).into_iter().flatten() {
-                entries.retain(|entry| entry.name.as_str() != key);
-                entries.push(dynamic(key, value, source));
+                let at = entries.iter().position(|entry| entry.name.as_str() == key);
+                let under = at.map(|at| entries.swap_remove(at));
+                entries.push(dynamic(under, key, value, source, synonyms));
             }
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,27 +123,40 @@ fn topic_entry(
 }
 
 fn static_entry(key: &DescribedConfig, synonyms: bool) -> DescribeConfigsResourceResult {
-    let source = if key.is_default { Source::Default } else { Source::Static } as i8;
-    let value = key.value.as_deref().filter(|_| !key.sensitive).map(text);
+    let source = |is_default: bool| if is_default { Source::Default } else { Source::Static } as i8;
     let mut entry = DescribeConfigsResourceResult::default()
         .with_documentation(None)
         .with_name(text(&key.name))
-        .with_value(value.clone())
+        .with_value(key.value.as_deref().filter(|_| !key.sensitive).map(text))
         .with_read_only(key.read_only)
         .with_is_sensitive(key.sensitive)
-        .with_config_source(source)
+        .with_config_source(source(key.is_default))
         .with_config_type(key.config_type);
     if synonyms {
-        entry.synonyms =
-            vec![DescribeConfigsSynonym::default().with_name(text(&key.name)).with_value(value).with_source(source)];
+        let told = |from: &DescribedSynonym| {
+            DescribeConfigsSynonym::default()
+                .with_name(text(&from.name))
+                .with_value(from.value.as_deref().map(text))
+                .with_source(source(from.is_default))
+        };
+        entry.synonyms = key.synonyms.iter().map(told).collect();
     }
     entry
 }
 
-fn dynamic(key: &str, value: &str, source: Source) -> DescribeConfigsResourceResult {
-    DescribeConfigsResourceResult::default()
-        .with_documentation(None)
-        .with_name(text(key))
-        .with_value(Some(text(value)))
-        .with_config_source(source as i8)
+/// What was set at run time, over what server.properties say.
+fn dynamic(
+    under: Option<DescribeConfigsResourceResult>,
+    key: &str,
+    value: &str,
+    source: Source,
+    synonyms: bool,
+) -> DescribeConfigsResourceResult {
+    let mut entry = under.unwrap_or_else(|| DescribeConfigsResourceResult::default().with_name(text(key)));
+    let value = Some(text(value)).filter(|_| !entry.is_sensitive);
+    if synonyms {
+        let synonym = DescribeConfigsSynonym::default();
+        entry.synonyms.insert(0, synonym.with_name(text(key)).with_value(value.clone()).with_source(source as i8));
+    }
+    entry.with_documentation(None).with_value(value).with_config_source(source as i8)
 }
