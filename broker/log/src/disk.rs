@@ -9,10 +9,12 @@ pub mod real;
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::names::with_suffix;
 
 /// How [`Disk::open`] treats a file that is or is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub trait Disk: Send + Sync + Debug {
     fn exists(&self, path: &Path) -> bool;
     /// Makes the names in a folder (creations, renames, removals) survive a power loss.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes everything below a folder, contents and names, survive a power loss: one call in place of one for each file.
+    /// It may sync more than that, the whole file system.
+    fn sync_all(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that can still be written below this folder.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Takes the lock file of a log folder; `WouldBlock` while another holder has it.
@@ -163,13 +168,23 @@ pub fn write_atomic(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<
 
 /// As [`write_atomic`], but the new name is safe only once the folder is synced.
 pub(crate) fn replace(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut tmp = path.as_os_str().to_owned();
-    tmp.push(".tmp");
-    let tmp = Path::new(&tmp);
-    let file = disk.open(tmp, OpenMode::Create)?;
+    let tmp = write_beside(disk, path, content, true)?;
+    disk.rename(&tmp, path)
+}
+
+/// As [`write_atomic`], but nothing of it is safe until all is synced.
+pub(crate) fn replace_unsynced(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    let tmp = write_beside(disk, path, content, false)?;
+    disk.rename(&tmp, path)
+}
+
+fn write_beside(disk: &dyn Disk, path: &Path, content: &[u8], sync: bool) -> io::Result<PathBuf> {
+    let tmp = with_suffix(path, ".tmp");
+    let file = disk.open(&tmp, OpenMode::Create)?;
     file.truncate(0)?;
     file.write_at(content, 0)?;
-    file.sync()?;
-    drop(file);
-    disk.rename(tmp, path)
+    if sync {
+        file.sync()?;
+    }
+    Ok(tmp)
 }

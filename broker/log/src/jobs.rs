@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, replace};
+use crate::disk::{Disk, DiskFile, replace, replace_unsynced};
 
 /// Syncs what a log has written since its recovery point. Made by [`crate::Log::flush_job`]; run it anywhere, then
 /// give the outcome back: [`crate::Log::flushed`], or [`crate::Log::fail`] with the error (a file whose fsync failed
@@ -70,6 +70,20 @@ impl FlushJob {
             && let Some(parent) = self.dir.parent()
         {
             self.disk.sync_dir(parent)?;
+        }
+        Ok(self.done)
+    }
+}
+
+impl FlushJob {
+    /// Does all but the syncs. What it achieved holds only after [`Disk::sync_all`] of the log folder: one sync for many
+    /// logs that are closed together.
+    ///
+    /// # Errors
+    /// As [`FlushJob::run`].
+    pub fn run_unsynced(self) -> io::Result<FlushDone> {
+        if let Some((path, content)) = &self.epochs {
+            replace_unsynced(self.disk.as_ref(), path, content)?;
         }
         Ok(self.done)
     }

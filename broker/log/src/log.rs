@@ -265,6 +265,7 @@ impl Log {
         self.topic_id = Some(topic_id);
         self.topic_id_unsynced = true;
         self.names += 1;
+        self.changed = true;
         Ok(())
     }
 

@@ -118,6 +118,8 @@ fn folders_and_names() {
         assert!(disk.remove_file(&dir.join("m/b")).is_err());
         assert_eq!(kind(disk.remove_dir_all(&dir.join("no"))), ErrorKind::NotFound);
         disk.sync_dir(&dir.join("m")).unwrap();
+        disk.sync_all(dir).unwrap();
+        assert!(disk.sync_all(&dir.join("no")).is_err());
         assert_eq!(kind(disk.sync_dir(&dir.join("no"))), ErrorKind::NotFound);
         disk.remove_dir_all(&dir.join("m")).unwrap();
         assert!(disk.list(dir).unwrap().is_empty());

@@ -28,7 +28,8 @@ enum Step {
     AdvanceStart(u8),
     Retain(u8),
     NewEpoch,
-    CloseAndOpen,
+    /// With the log's own syncs, or one of the whole disk.
+    CloseAndOpen(bool),
     Kill,
     PowerLoss(Option<u64>),
     DiskFullAppend(u16),
@@ -47,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::AdvanceStart),
         1 => any::<u8>().prop_map(Step::Retain),
         2 => Just(Step::NewEpoch),
-        1 => Just(Step::CloseAndOpen),
+        1 => any::<bool>().prop_map(Step::CloseAndOpen),
         1 => Just(Step::Kill),
         2 => any::<Option<u64>>().prop_map(Step::PowerLoss),
         1 => (0..1500_u16).prop_map(Step::DiskFullAppend),
@@ -236,8 +237,14 @@ impl World {
                 self.epoch += 1;
                 self.log.assign_epoch(self.epoch, self.end).unwrap();
             }
-            Step::CloseAndOpen => {
-                self.log.close().unwrap();
+            Step::CloseAndOpen(alone) => {
+                if *alone {
+                    self.log.close().unwrap();
+                } else if let Some(job) = self.log.close_job().unwrap() {
+                    let done = job.run_unsynced().unwrap();
+                    self.disk.sync_all(Path::new("/logs")).unwrap();
+                    self.log.closed(done);
+                }
                 self.save();
                 // Power is lost after the clean stop: everything must be there all the same.
                 self.disk.power_loss(Some(self.counter));
@@ -288,7 +295,7 @@ impl World {
             }
         }
         if let Some(job) = pending
-            && !matches!(step, Step::PowerLoss(_) | Step::Kill | Step::CloseAndOpen)
+            && !matches!(step, Step::PowerLoss(_) | Step::Kill | Step::CloseAndOpen(_))
         {
             let done = job.run().unwrap();
             self.log.flushed(done);

@@ -207,6 +207,12 @@ impl Disk for MemDisk {
         state.tree.sync_dir(dir)
     }
 
+    fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.shared.state();
+        state.faults.check(DiskOp::Sync, dir)?;
+        state.tree.sync_all(dir)
+    }
+
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
         let state = self.shared.state();
         Ok(match state.faults.capacity {

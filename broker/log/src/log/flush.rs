@@ -117,34 +117,56 @@ impl Log {
     /// # Errors
     /// The disk's; the log is then failed.
     pub fn close(&mut self) -> Result<(), LogError> {
+        let Some(job) = self.close_job()? else { return Ok(()) };
+        match job.run() {
+            Ok(done) => self.closed(done),
+            Err(e) => {
+                self.fail(format!("it could not be synced: {e}"));
+                return Err(LogError::io("sync", &self.dir)(e));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first half of [`Log::close`]: everything is written, and the job will sync it; none when nothing happened
+    /// since the last close. A broker with many logs closes them all with one [`crate::Disk::sync_all`]: the jobs'
+    /// [`FlushJob::run_unsynced`], the sync, then [`Log::closed`] for each.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`] when the log failed before.
+    pub fn close_job(&mut self) -> Result<Option<FlushJob>, LogError> {
         self.usable()?;
-        if self.changed {
-            if self.active().has_file {
-                self.active_mut().note_time();
-                self.write_active_indexes();
-                self.names += 1;
-            }
-            if self.log_end > self.segments[0].base || !self.snapshots.is_empty() {
-                self.write_snapshot();
-            }
+        if !self.changed && self.recovery_point >= self.log_end {
+            self.release_files();
+            return Ok(None);
         }
-        let idle = !self.changed && self.flush_job().is_none();
-        if !idle {
-            let mut job = self.job(true);
-            if self.snapshots.contains(&self.log_end) {
-                job.paths.push(names::file(&self.dir, self.log_end, Kind::Snapshot));
-            }
-            match job.run() {
-                Ok(done) => self.flushed(done),
-                Err(e) => {
-                    self.fail(format!("it could not be synced: {e}"));
-                    return Err(LogError::io("sync", &self.dir)(e));
-                }
-            }
+        if self.active().has_file {
+            self.active_mut().note_time();
+            self.write_active_indexes();
+            self.names += 1;
         }
-        self.changed = false;
+        if self.log_end > self.segments[0].base || !self.snapshots.is_empty() {
+            self.write_snapshot();
+        }
+        let mut job = self.job(true);
+        if self.snapshots.contains(&self.log_end) {
+            job.paths.push(names::file(&self.dir, self.log_end, Kind::Snapshot));
+        }
+        Ok(Some(job))
+    }
+
+    /// The second half of [`Log::close`]: what the job of [`Log::close_job`] was for is on disk.
+    pub fn closed(&mut self, done: FlushDone) {
+        let all = done.truncations == self.truncations && done.offset == self.log_end;
+        self.flushed(done);
+        if all {
+            self.changed = false;
+            self.release_files();
+        }
+    }
+
+    fn release_files(&mut self) {
         *self.active_file.borrow_mut() = None;
         *self.cold_file.borrow_mut() = None;
-        Ok(())
     }
 }

@@ -290,11 +290,10 @@ impl Segment {
             let least = previous.as_ref().map_or(self.base, |_| checked.end);
             if header.base_offset < least || self.relative(last).is_none() {
                 // Offsets are outside the checksum: a batch whose own offset was damaged upward, and left a gap in
-                // front of it, shows only by the one behind it.
+                // front of it, shows only by the one behind it, which has the offset that follows without the gap.
                 if let Some((at_gap, wrong, before)) = previous
                     && wrong.base_offset > before
-                    && header.base_offset >= before
-                    && self.relative(last).is_some()
+                    && header.base_offset == before + i64::from(wrong.last_offset_delta) + 1
                 {
                     checked.end = before;
                     checked.broken =
@@ -316,7 +315,9 @@ impl Segment {
                 checked.broken = Some((position, reason));
                 break;
             }
-            previous = Some((position, header, least));
+            // The first one, in the middle of a segment, has nothing before it to be held against.
+            let before = if previous.is_none() && start > 0 { header.base_offset } else { least };
+            previous = Some((position, header, before));
             checked.end = last + 1;
             self.note_batch(position, &header, header.base_offset, header.max_timestamp, at.index_interval);
             if self.offsets.is_due() {

@@ -40,6 +40,10 @@ impl Inode {
         self.content().written.clone()
     }
 
+    pub(super) fn sync(&self) {
+        self.content().sync();
+    }
+
     pub(super) fn copy_synced(&self) -> Inode {
         let written = self.bytes();
         Inode { content: Mutex::new(Content { synced: written.clone(), written, dirty: BTreeSet::new() }) }

@@ -208,6 +208,23 @@ impl Tree {
         Ok(())
     }
 
+    pub(super) fn sync_all(&mut self, dir: &Path) -> io::Result<()> {
+        self.sync_dir(dir)?;
+        for (_, changes) in self.pending.extract_if(.., |pending, _| pending.starts_with(dir)) {
+            for change in changes {
+                apply(&mut self.safe, change);
+            }
+        }
+        for (path, node) in &self.live {
+            if let Node::File(inode) = node
+                && path.starts_with(dir)
+            {
+                inode.sync();
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn power_loss(&mut self, rng: &mut Option<SplitMix>) {
         for (_, changes) in std::mem::take(&mut self.pending) {
             let kept = match rng {
