@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configs;
+mod describe_producers;
 mod epochs;
 mod fetch;
 mod group;
@@ -58,6 +59,7 @@ impl BrokerNode {
             RequestKind::InitProducerId(request) => self.init_producer_id(now, context, &request, out),
             RequestKind::DescribeCluster(request) => self.describe_cluster(&context, &request, out),
             RequestKind::DescribeTopicPartitions(request) => self.describe_topic_partitions(&context, request, out),
+            RequestKind::DescribeProducers(request) => self.describe_producers(&context, request, out),
             RequestKind::DescribeConfigs(request) => self.describe_configs(&context, request, out),
             RequestKind::DescribeLogDirs(request) => self.describe_log_dirs(&context, request, out),
             RequestKind::ListPartitionReassignments(_) => self.list_partition_reassignments(&context, out),
