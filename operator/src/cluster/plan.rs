@@ -256,11 +256,14 @@ fn roll(cluster: &Validated, observed: &Observed, safety: &Safety, changes: &[St
         })
     };
     let mut stale: Vec<&PodView> = Vec::new();
+    // The order is of all pods: it is only known once every set has told its revision.
+    let mut unsettled: Option<String> = None;
     for layout in cluster.all_pools().flat_map(|pool| &pool.sets) {
-        let Some(revision) = observed.set(&layout.name).and_then(settled_revision) else { continue };
-        if changing(&layout.name) {
+        let revision = observed.set(&layout.name).and_then(settled_revision);
+        let Some(revision) = revision.filter(|_| !changing(&layout.name)) else {
+            unsettled.get_or_insert_with(|| format!("StatefulSet {} has yet to settle", layout.name));
             continue;
-        }
+        };
         let pods = observed.pods.iter().filter(|pod| pod.set == layout.name);
         stale.extend(pods.filter(|pod| pod.revision != revision && !is_stopping(pod)));
     }
@@ -274,7 +277,7 @@ fn roll(cluster: &Validated, observed: &Observed, safety: &Safety, changes: &[St
                 None => "its template changed".to_owned(),
             };
             // A pod that cannot run serves nobody: replacing it needs nobody's leave.
-            let blocked_by = match (pod.stuck.is_some(), first, safety.reason()) {
+            let blocked_by = match (pod.stuck.is_some(), first, unsettled.as_deref().or(safety.reason())) {
                 (true, _, _) => None,
                 (false, Some(first), _) => Some(format!("{first} goes first")),
                 (false, None, Some(why)) => Some(why.to_owned()),

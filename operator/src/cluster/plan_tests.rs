@@ -106,6 +106,12 @@ fn a_set_whose_status_is_old_is_not_judged() {
         set.metadata.generation = Some(2);
     }
     assert_eq!(lines(&valid, &observed), Vec::<String>::new());
+    // One that has not settled holds the others back, or a controller could go before a broker.
+    for set in observed.sets.iter_mut().filter(|set| set.name_any() == "demo-controller") {
+        set.metadata.generation = Some(1);
+    }
+    let first = &lines(&valid, &observed)[0];
+    assert!(first.starts_with("RollPod Pod/demo-controller-3000") && first.contains("yet to settle"), "{first}");
 }
 
 #[test]
