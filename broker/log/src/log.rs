@@ -4,9 +4,12 @@ mod append;
 mod flush;
 mod folder;
 mod open;
+mod patch;
 mod producers;
 mod read;
+mod recovery;
 mod retention;
+mod roll;
 mod time;
 mod truncate;
 

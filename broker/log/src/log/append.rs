@@ -1,35 +1,16 @@
-//! Appending: what is checked, what is patched, and when a new segment begins.
+//! Appending: what is checked, and how it is written.
 
 use std::io::IoSlice;
 
-use odradek_wire::batch::{
-    ATTRIBUTES_OFFSET, BatchHeader, BatchInfo, CRC_OFFSET, HEADER_SIZE, MAGIC_OFFSET, MAX_TIMESTAMP_OFFSET,
-    PARTITION_LEADER_EPOCH_OFFSET, RecordBatches, records,
-};
+use odradek_wire::batch::{BatchInfo, RecordBatches, records};
 
+use super::patch::{Stamp, patch};
 use super::{Appended, Log, Origin, RECENT};
 use crate::config::TimestampType;
 use crate::error::{AppendError, LogError};
 use crate::names::Kind;
 use crate::producer::{Update, Verdict};
-use crate::segment::{Found, Segment};
-
-const TIMESTAMP_TYPE_BIT: i16 = 0x08;
-
-/// The first bytes of a batch as they will be written in place of the producer's.
-struct Patch {
-    bytes: [u8; HEADER_SIZE],
-    len: usize,
-}
-
-/// What is assigned to the batches of a leader's append.
-#[derive(Clone, Copy)]
-struct Stamp {
-    leader_epoch: i32,
-    timestamp_type: TimestampType,
-    /// Replaces the timestamps when the type is LogAppendTime.
-    wall_ms: i64,
-}
+use crate::segment::{Found, Place};
 
 impl Log {
     /// Appends a producer's batches: offsets and leader epoch are assigned, the rest is written as it came (but for
@@ -268,19 +249,6 @@ impl Log {
         Err(LogError::Io { action: "write", path, source })
     }
 
-    /// Makes the file of a segment that is to be the active one, and keeps it open.
-    fn create_active_file(&mut self) -> Result<(), LogError> {
-        let segment = self.active();
-        let file = segment.open_file(self.place(), true)?;
-        let path = segment.path(&self.dir, Kind::Log);
-        // A leftover of a segment that could not be removed.
-        file.truncate(0).map_err(LogError::io("empty", path))?;
-        *self.active_file.borrow_mut() = Some(file);
-        self.active_mut().has_file = true;
-        self.names += 1;
-        Ok(())
-    }
-
     /// A batch has been written at the end.
     fn appended(&mut self, info: &BatchInfo, base: i64, max_timestamp: i64, epoch: i32, wall_ms: i64) {
         let interval = self.config.index_interval_bytes;
@@ -319,116 +287,11 @@ impl Log {
 
     /// As [`Log::write_active_indexes`], of any segment; says whether it went well.
     pub(super) fn write_indexes_of(&mut self, at: usize) -> bool {
-        let place = crate::segment::Place {
-            disk: &self.disk,
-            dir: &self.dir,
-            index_interval: self.config.index_interval_bytes,
-        };
+        let place = Place { disk: &self.disk, dir: &self.dir, index_interval: self.config.index_interval_bytes };
         if let Err(e) = self.segments[at].write_indexes(place) {
             tracing::warn!(dir = %self.dir.display(), error = %e, "index entries could not be written");
             return false;
         }
         true
     }
-
-    /// Begins a new segment when the active one has no room for the batches `first..=last`.
-    fn make_room(
-        &mut self,
-        bytes: u64,
-        first: i64,
-        last: i64,
-        max_timestamp: i64,
-        wall_ms: i64,
-    ) -> Result<(), LogError> {
-        let segment = self.active();
-        let mut full = segment.relative(last).is_none();
-        if segment.len > 0 {
-            let limit = self.config.segment_index_bytes;
-            full = full
-                || segment.len + bytes > self.config.segment_bytes
-                || segment.offsets.file_bytes() + 8 > limit
-                || segment.times.file_bytes() + 12 > limit
-                || self.is_old(max_timestamp, wall_ms)?;
-        }
-        if full {
-            let base = if i32::try_from(last - self.log_end).is_ok() { self.log_end } else { first };
-            self.roll(base, wall_ms)?;
-        }
-        Ok(())
-    }
-
-    /// Whether the active segment has reached its age: by the records' own clock where they have one.
-    fn is_old(&mut self, max_timestamp: i64, wall_ms: i64) -> Result<bool, LogError> {
-        let last = self.segments.len() - 1;
-        let file = self.file(last)?;
-        let place = crate::segment::Place {
-            disk: &self.disk,
-            dir: &self.dir,
-            index_interval: self.config.index_interval_bytes,
-        };
-        let segment = &mut self.segments[last];
-        let age = match segment.first_timestamp(place, file.as_ref())? {
-            Some(first) if first >= 0 => max_timestamp.saturating_sub(first),
-            _ => wall_ms.saturating_sub(segment.since_ms),
-        };
-        Ok(age > self.config.segment_ms.saturating_sub(self.jitter(segment_number(self.segments[last].base))))
-    }
-
-    /// Milliseconds off the age of a segment; the same for a segment whenever it is asked.
-    fn jitter(&self, number: u64) -> i64 {
-        let most = self.config.segment_jitter_ms.min(self.config.segment_ms).max(0);
-        if most == 0 {
-            return 0;
-        }
-        let mut z = self.config.seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % (most.unsigned_abs() + 1)).cast_signed()
-    }
-
-    /// Closes the active segment and begins one at `base`.
-    pub(super) fn roll(&mut self, base: i64, wall_ms: i64) -> Result<(), LogError> {
-        let old = self.segments.len() - 1;
-        let old_file = self.active_file.borrow_mut().take();
-        self.segments.push(Segment::empty(base, wall_ms));
-        if let Err(e) = self.create_active_file() {
-            self.segments.pop();
-            *self.active_file.borrow_mut() = old_file;
-            return Err(e);
-        }
-        self.recent.clear();
-        self.segments[old].note_time();
-        self.write_indexes_of(old);
-        self.segments[old].offsets.release();
-        self.segments[old].times.release();
-        self.write_snapshot();
-        Ok(())
-    }
-}
-
-fn segment_number(base: i64) -> u64 {
-    base.unsigned_abs().wrapping_add(1)
-}
-
-/// The beginning of a batch with base offset and leader epoch set: up to the checksum when that need not change, else
-/// the whole header.
-fn patch(batch: &[u8], header: &BatchHeader, base: i64, stamp: Stamp) -> Patch {
-    let mut bytes = [0; HEADER_SIZE];
-    bytes.copy_from_slice(&batch[..HEADER_SIZE]);
-    bytes[..8].copy_from_slice(&base.to_be_bytes());
-    bytes[PARTITION_LEADER_EPOCH_OFFSET..MAGIC_OFFSET].copy_from_slice(&stamp.leader_epoch.to_be_bytes());
-    let append_time = stamp.timestamp_type == TimestampType::LogAppendTime;
-    if !append_time && header.timestamp_type() == TimestampType::CreateTime {
-        return Patch { bytes, len: MAGIC_OFFSET };
-    }
-    let attributes = if append_time {
-        bytes[MAX_TIMESTAMP_OFFSET..MAX_TIMESTAMP_OFFSET + 8].copy_from_slice(&stamp.wall_ms.to_be_bytes());
-        header.attributes | TIMESTAMP_TYPE_BIT
-    } else {
-        header.attributes & !TIMESTAMP_TYPE_BIT
-    };
-    bytes[ATTRIBUTES_OFFSET..ATTRIBUTES_OFFSET + 2].copy_from_slice(&attributes.to_be_bytes());
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[ATTRIBUTES_OFFSET..]), &batch[HEADER_SIZE..]);
-    bytes[CRC_OFFSET..ATTRIBUTES_OFFSET].copy_from_slice(&crc.to_be_bytes());
-    Patch { bytes, len: HEADER_SIZE }
 }

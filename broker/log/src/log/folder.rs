@@ -125,7 +125,7 @@ fn finish_swaps(
             if let Some((old, Kind::Log)) = names::parse_file(name)
                 && (base..=last.max(base)).contains(&old)
             {
-                super::open::remove_segment(disk, dir, old)?;
+                super::recovery::remove_segment(disk, dir, old)?;
             }
         }
         let target = names::file(dir, base, Kind::Log);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::open::remove_segment;
+use super::recovery::remove_segment;
 use super::{Log, Recovered};
 use crate::error::LogError;
 use crate::names::Kind;
