@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -46,6 +46,8 @@ pub struct Forward {
     child: Child,
     /// Where it begins on this machine.
     pub address: String,
+    /// Left open: kubectl ends when it cannot tell of a connection.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Forward {
@@ -59,12 +61,12 @@ impl Forward {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
-        let stdout = child.stdout.take().context("no output")?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no output")?);
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        stdout.read_line(&mut line)?;
         // "Forwarding from 127.0.0.1:40123 -> 9092"
         let address = line.split_whitespace().nth(2).unwrap_or_default().to_owned();
-        let forward = Forward { child, address };
+        let forward = Forward { child, address, _stdout: stdout };
         if forward.address.is_empty() {
             bail!("kubectl port-forward to {target} says {line:?}");
         }
