@@ -44,7 +44,7 @@ fix: ## Formats, and applies what clippy can apply
 
 .PHONY: crds
 crds: ## Writes crds/yaml and the chart's CRDs from the Rust types
-	cargo run -q -p odradek-crds --bin crdgen
+	cargo run -q -p odradek-crds --bin odradek-crdgen
 
 .PHONY: images
 images: ## odradek/broker and odradek/operator as image archives, without Docker
