@@ -14,6 +14,9 @@ use crate::event::{BrokerState, Command};
 const RETRY_MS: u64 = 100;
 /// While something is about to change (unfencing, shutdown), answers are wanted sooner than the interval.
 const EAGER_MS: u64 = 50;
+/// A stopping broker that hears nothing from an active controller for so long has nobody to hand its leaders over to,
+/// as when a whole cluster is stopped at once. An election takes less.
+const NO_CONTROLLER_MS: u64 = 5_000;
 
 /// Where this broker is in its life.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Lifecycle {
     epoch: Option<i64>,
     fenced: bool,
     stopping_since: Option<u64>,
+    /// When the active controller last answered, or the shutdown began.
+    heard_ms: u64,
     stopped: bool,
     /// A registration or a heartbeat is under way.
     in_flight: bool,
@@ -40,6 +45,7 @@ impl Lifecycle {
             epoch: None,
             fenced: true,
             stopping_since: None,
+            heard_ms: now.mono_ms,
             stopped: false,
             in_flight: false,
             next_ms: now.mono_ms,
@@ -61,16 +67,23 @@ impl Lifecycle {
     pub fn next_deadline(&self) -> Option<u64> {
         (!self.in_flight && !self.stopped).then_some(self.next_ms)
     }
+
+    /// When a controlled shutdown of at most `max_ms` is given up, and why then.
+    fn gives_up(&self, max_ms: u64) -> Option<(u64, &'static str)> {
+        let since = self.stopping_since.filter(|_| !self.stopped)?;
+        let in_all = (since + max_ms, "the controllers did not end the shutdown in time");
+        let silent = (self.heard_ms.max(since) + NO_CONTROLLER_MS, "no active controller answers");
+        Some(in_all.min(silent))
+    }
 }
 
 impl BrokerNode {
     /// Registers, or sends the heartbeat that is due.
     pub(super) fn live(&mut self, now: Now, out: &mut Vec<Command>) {
-        if let Some(since) = self.lifecycle.stopping_since
-            && !self.lifecycle.stopped
-            && now.mono_ms >= since + self.config.controlled_shutdown_max_ms
+        if let Some((_, why)) =
+            self.lifecycle.gives_up(self.config.controlled_shutdown_max_ms).filter(|(due, _)| now.mono_ms >= *due)
         {
-            tracing::warn!("the controllers did not end the shutdown in time; stopping with what was handed over");
+            tracing::warn!("{why}; stopping with what was handed over");
             self.stop(out);
         }
         if self.lifecycle.in_flight || self.lifecycle.stopped || now.mono_ms < self.lifecycle.next_ms {
@@ -197,6 +210,7 @@ impl BrokerNode {
             }
             error => return self.heartbeat_failed(now, &format!("error {error}")),
         }
+        self.lifecycle.heard_ms = now.mono_ms;
         if response.should_shutdown && self.lifecycle.stopping_since.is_some() {
             return self.stop(out);
         }
@@ -240,7 +254,28 @@ impl BrokerNode {
     }
 
     pub(super) fn shutdown_deadline(&self) -> Option<u64> {
-        let since = self.lifecycle.stopping_since?;
-        (!self.lifecycle.stopped).then_some(since + self.config.controlled_shutdown_max_ms)
+        self.lifecycle.gives_up(self.config.controlled_shutdown_max_ms).map(|(due, _)| due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_is_given_up_when_no_controller_is_left() {
+        let mut life = Lifecycle::new(Uuid::nil(), -1, Now { mono_ms: 0, wall_ms: 0 });
+        assert_eq!(life.gives_up(20_000), None, "it is not asked to stop");
+        life.stopping_since = Some(10_000);
+        life.heard_ms = 9_000;
+        let due = |life: &Lifecycle, max| life.gives_up(max).map(|(due, _)| due);
+        assert_eq!(due(&life, 20_000), Some(15_000));
+        life.heard_ms = 14_000;
+        assert_eq!(due(&life, 20_000), Some(19_000), "a controller answered");
+        life.heard_ms = 29_000;
+        assert_eq!(due(&life, 20_000), Some(30_000), "and has not ended it in all that time");
+        assert_eq!(due(&life, 1_000), Some(11_000));
+        life.stopped = true;
+        assert_eq!(due(&life, 20_000), None);
     }
 }
