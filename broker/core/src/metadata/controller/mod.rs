@@ -87,7 +87,7 @@ impl Controller {
     pub fn new(image: Image, config: ControllerConfig, now: Now) -> Controller {
         let mut sessions = Sessions::default();
         for broker in image.alive_brokers() {
-            sessions.open(broker.id, now.mono_ms + config.session_timeout_ms);
+            sessions.presume(broker.id, now.mono_ms + config.session_timeout_ms);
             if broker.in_controlled_shutdown
                 && let Some(session) = sessions.get_mut(broker.id)
             {

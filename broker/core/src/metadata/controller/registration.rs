@@ -65,9 +65,9 @@ impl Controller {
         if registered.incarnation == valid.incarnation || !self.sessions.is_live(request.broker_id, now.mono_ms) {
             return Ok(());
         }
-        // A directory is locked by the process that uses it. When the one before has lost its
-        // connection, and this one holds its directories, the one before is gone.
-        if self.sessions.is_broken(request.broker_id) && valid.has_all_dirs_of(registered) {
+        // A directory is locked by the process that uses it. When nothing is heard of the one
+        // before, and this one holds its directories, the one before is gone.
+        if self.sessions.is_in_doubt(request.broker_id) && valid.has_all_dirs_of(registered) {
             return Ok(());
         }
         Err((

@@ -11,6 +11,8 @@ pub(super) struct Session {
     pub(super) broken_deadline: Option<u64>,
     /// The offset up to which the broker has applied the metadata, as far as it said.
     pub(super) metadata_offset: u64,
+    /// It said something to this controller. If not, it is only presumed alive since the controller before knew it.
+    heard: bool,
     /// It got more time already because the controller itself was late.
     pub(super) excused: bool,
     /// Where the records of its controlled shutdown are: the others must know them first.
@@ -19,7 +21,14 @@ pub(super) struct Session {
 
 impl Session {
     fn new(deadline: u64) -> Session {
-        Session { deadline, broken_deadline: None, metadata_offset: 0, excused: false, shutdown_offset: None }
+        Session {
+            deadline,
+            broken_deadline: None,
+            metadata_offset: 0,
+            heard: true,
+            excused: false,
+            shutdown_offset: None,
+        }
     }
 
     fn ends_at(&self) -> u64 {
@@ -39,11 +48,17 @@ impl Sessions {
         self.by_broker.insert(broker, Session::new(deadline));
     }
 
+    /// A broker that the controller before counted as alive: it has a full session to say something.
+    pub(super) fn presume(&mut self, broker: i32, deadline: u64) {
+        self.by_broker.insert(broker, Session { heard: false, ..Session::new(deadline) });
+    }
+
     /// The broker said something: its session goes on, or begins.
     pub(super) fn touch(&mut self, broker: i32, deadline: u64) -> &mut Session {
         let session = self.by_broker.entry(broker).or_insert(Session::new(deadline));
         session.deadline = deadline;
         session.broken_deadline = None;
+        session.heard = true;
         session.excused = false;
         session
     }
@@ -68,9 +83,10 @@ impl Sessions {
         self.by_broker.get(&broker).is_some_and(|session| now < session.ends_at())
     }
 
-    /// Whether the broker's connection broke and it said nothing since.
-    pub(super) fn is_broken(&self, broker: i32) -> bool {
-        self.by_broker.get(&broker).is_some_and(|session| session.broken_deadline.is_some())
+    /// Whether there is no sign that the broker still runs: its connection broke and it said nothing since, or it
+    /// never said anything to this controller.
+    pub(super) fn is_in_doubt(&self, broker: i32) -> bool {
+        self.by_broker.get(&broker).is_some_and(|session| session.broken_deadline.is_some() || !session.heard)
     }
 
     pub(super) fn close(&mut self, broker: i32) {

@@ -61,6 +61,19 @@ fn a_restarted_broker_need_not_wait_for_its_session() {
 }
 
 #[test]
+fn after_a_fail_over_a_restarted_broker_need_not_wait_either() {
+    let mut cluster = Cluster::of(2);
+    cluster.fail_over();
+    let mut stranger = cluster.register_request(1, false);
+    stranger.incarnation = vec![99; 16];
+    stranger.log_dirs = vec![vec![99; 16]];
+    assert_eq!(register(&mut cluster, stranger).error_code, DUPLICATE, "another disk");
+    assert_eq!(cluster.register(1, false).error_code, 0, "nothing was heard of the process that had its directories");
+    cluster.heartbeat(2);
+    assert_eq!(cluster.register(2, false).error_code, DUPLICATE, "it was heard of");
+}
+
+#[test]
 fn the_same_process_keeps_its_epoch() {
     let mut cluster = Cluster::of(1);
     let epoch = cluster.brokers[&1].epoch;
