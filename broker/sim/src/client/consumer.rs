@@ -48,10 +48,10 @@ impl Consumer {
             return self.common.refresh(world);
         }
         let before = self.position;
-        if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) {
-            if let Err(reason) = self.take(bytes, data.high_watermark, world, ledger) {
-                ledger.findings.push(format!("partition {}: {reason}", self.partition));
-            }
+        if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty())
+            && let Err(reason) = self.take(bytes, data.high_watermark, world, ledger)
+        {
+            ledger.findings.push(format!("partition {}: {reason}", self.partition));
         }
         self.last_high_watermark = data.high_watermark;
         if self.position == before { self.common.later(world) } else { self.wake(world, ledger) }
