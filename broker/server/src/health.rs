@@ -33,8 +33,15 @@ impl Health {
 
     /// The broker's loop says where it is.
     pub fn broker(&self, state: BrokerState) {
-        tracing::info!("{}", told(&state));
-        self.lock().broker = Some(Phase::Looping(state));
+        let state = Phase::Looping(state);
+        let mut shared = self.lock();
+        // A broker that tries again and again to register says so each time; once is enough here.
+        if shared.broker.as_ref() != Some(&state) {
+            if let Phase::Looping(state) = &state {
+                tracing::info!("{}", told(state));
+            }
+            shared.broker = Some(state);
+        }
     }
 
     /// Whether there is a broker in this process.

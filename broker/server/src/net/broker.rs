@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use odradek_node::event::{CallId, Event, Peer, PeerRequest, Request, RequestContext, RequestId, Response};
-use odradek_wire::messages::{ApiVersionsResponse, RequestKind};
+use odradek_wire::messages::{ApiKey, ApiVersionsResponse, RequestKind};
 use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
 use odradek_wire::response::{self, EncodeError};
 use odradek_wire::versions::{self, ListenerKind};
@@ -38,7 +38,11 @@ impl Service for BrokerService {
     const IN_ORDER: bool = true;
 
     fn decode(&self, frame: Bytes) -> Result<Incoming<Request>, DecodeError> {
-        decode(frame, self.max_frame)
+        let incoming = decode(frame, self.max_frame);
+        if let Ok(Incoming::Answered(_)) = incoming {
+            self.traffic.answered(ApiKey::ApiVersions as i16, &[]);
+        }
+        incoming
     }
 
     async fn submit(

@@ -16,11 +16,15 @@ pub(super) struct SocketOptions {
 
 /// Listens on the first address of `host` (every interface when it is empty) that can be had.
 pub(super) async fn listen(host: &str, port: u16, options: SocketOptions) -> io::Result<TcpListener> {
-    let addresses: Vec<SocketAddr> = if host.is_empty() {
+    let mut addresses: Vec<SocketAddr> = if host.is_empty() {
         vec![(Ipv6Addr::UNSPECIFIED, port).into(), (IpAddr::from([0, 0, 0, 0]), port).into()]
     } else {
         tokio::net::lookup_host((host, port)).await?.collect()
     };
+    if !host.is_empty() {
+        // As Kafka: `localhost` is 127.0.0.1 where it is ::1 too, for those who write the number.
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+    }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "it has no address");
     for address in addresses {
         match bind(address, options) {
