@@ -130,6 +130,11 @@ impl<E: Entry> Entries<E> {
         self.touched
     }
 
+    /// After a crash the file may have had a content that only this process does not see.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
+    }
+
     /// Whether so many wait in memory that they should be written.
     pub(crate) fn is_due(&self) -> bool {
         self.tail.len() >= MAX_TAIL
@@ -270,11 +275,14 @@ impl<E: Entry> Entries<E> {
     /// Forgets every entry, whatever is in the file.
     pub(crate) fn reset(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         match disk.open(path, OpenMode::ReadWrite) {
+            Ok(file) if file.is_empty()? => *self = Entries { touched: self.touched, ..Entries::empty() },
             Ok(file) => {
                 file.truncate(0)?;
                 *self = Entries { touched: true, ..Entries::empty() };
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => *self = Entries::empty(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                *self = Entries { touched: self.touched, ..Entries::empty() }
+            }
             Err(e) => return Err(e),
         }
         Ok(())

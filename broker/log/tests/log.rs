@@ -72,6 +72,22 @@ fn a_clean_close_reads_almost_nothing_at_the_next_open() {
 }
 
 #[test]
+fn a_clean_open_changes_no_file() {
+    for batches in [1, 3, 10, 100] {
+        let disk = MemDisk::new();
+        let mut log = fresh(&disk, small());
+        fill(&mut log, batches);
+        log.close().unwrap();
+        let before = disk.files();
+        let (mut log, _) = open(&disk, small(), clean());
+        assert_eq!(read_all(&log), expected(0, batches * 2));
+        assert_eq!(log.max_timestamp(i64::MAX).unwrap().unwrap().offset, batches * 2 - 1);
+        log.close().unwrap();
+        assert!(disk.files() == before, "{batches} batches");
+    }
+}
+
+#[test]
 fn an_idle_log_is_closed_and_opened_without_a_sync() {
     let disk = MemDisk::new();
     let mut log = fresh(&disk, small());

@@ -91,7 +91,11 @@ impl Recovery<'_> {
                 break;
             }
             let before = self.tally.bytes_read;
-            let (segment, sane) = Segment::load(self.at, base, lengths, next, self.wall_ms, &mut self.tally)?;
+            let (mut segment, sane) = Segment::load(self.at, base, lengths, next, self.wall_ms, &mut self.tally)?;
+            if !self.opened.clean_shutdown {
+                segment.offsets.touch();
+                segment.times.touch();
+            }
             // Flushing never goes on beyond a segment whose indexes are not safe.
             let doubt = !self.opened.clean_shutdown && i + 1 == first_unsafe && next == Some(recovery_point);
             let whole = if trusted {

@@ -135,7 +135,7 @@ impl Segment {
         file: &dyn DiskFile,
         tally: &mut Tally,
     ) -> Result<Checked, LogError> {
-        let start = self.resume_at(at, self.offsets.last())?;
+        let start = self.resume_at(self.offsets.last());
         let chunk = if self.len - start > 1 << 20 { LARGE } else { SMALL };
         self.check(at, file, start, chunk, tally, &mut Trust)
     }
@@ -231,14 +231,10 @@ impl Segment {
 
     /// Sets the segment to the state it had just after the entry for its last batch was made, before the batch itself
     /// was counted; gives the position of that batch. The indexes stay as they are.
-    fn resume_at(&mut self, at: Place<'_>, entry: Option<OffsetEntry>) -> Result<u64, LogError> {
-        let Some(entry) = entry else {
-            self.reset_indexes(at)?;
-            return Ok(0);
-        };
+    fn resume_at(&mut self, entry: Option<OffsetEntry>) -> u64 {
         self.bytes_since_entry = 0;
         self.take_last_time();
-        Ok(entry.position.max(0) as u64)
+        entry.map_or(0, |entry| entry.position.max(0) as u64)
     }
 
     fn take_last_time(&mut self) {
