@@ -149,8 +149,7 @@ impl Cluster {
     /// One does not come up.
     pub fn start(many: usize) -> Result<Cluster> {
         let dir = tempfile::tempdir()?;
-        let ports: Vec<(u16, u16)> =
-            (0..many).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
+        let ports: Vec<(u16, u16)> = (0..many).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
         let voters: Vec<String> =
             ports.iter().enumerate().map(|(at, (_, port))| format!("{}@127.0.0.1:{port}", at + 1)).collect();
         let mut brokers = Vec::new();
@@ -220,7 +219,8 @@ impl Cluster {
         let admin = admin(&self.bootstrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         wait::until("all replicas are in sync", Duration::from_secs(60), || {
-            let topics = runtime.block_on(admin.describe_topics(&[topic.to_owned()])).map_err(|error| error.to_string())?;
+            let topics =
+                runtime.block_on(admin.describe_topics(&[topic.to_owned()])).map_err(|error| error.to_string())?;
             let topic = topics.into_values().next().ok_or("no answer")?.map_err(|error| error.to_string())?;
             for partition in &topic.partitions {
                 if partition.isr.len() < partition.replicas.len() || partition.leader.is_none() {
