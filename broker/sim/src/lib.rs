@@ -6,6 +6,7 @@
 //! each in [`invariants`].
 
 pub mod client;
+mod commands;
 pub mod counts;
 pub mod faults;
 pub mod invariants;

@@ -2,16 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
-use odradek_core::metadata::rpc::ControllerResponse;
 use odradek_core::time::Now;
-use odradek_node::controller::{ControllerCommand, ControllerEvent};
-use odradek_node::event::{
-    CallError, Command, Event, ListenerRole, Peer, PeerRequest, PeerResponse, Request, RequestContext, Response,
-};
-use odradek_wire::fetch::Chunk;
-use odradek_wire::messages::{FetchResponse, RequestKind, ResponseKind};
-use odradek_wire::protocol::Decodable;
+use odradek_node::controller::ControllerEvent;
+use odradek_node::event::{CallError, Event, ListenerRole, PeerResponse, Request, RequestContext};
+use odradek_wire::messages::ResponseKind;
 
 use crate::counts::Counts;
 use crate::network::{Caller, FIRST_CLIENT, Network, Place};
@@ -20,8 +14,6 @@ use crate::process::{Arrived, LISTENER, Process, State};
 use crate::rng::Rng;
 use crate::trace::Trace;
 
-/// Followers fetch in this version.
-const REPLICA_FETCH_VERSION: i16 = 17;
 /// Where wall clocks start, so that timestamps look like some.
 const WALL_START_MS: i64 = 1_790_000_000_000;
 
@@ -38,7 +30,7 @@ pub enum ClientAnswer {
 }
 
 /// What is to happen.
-enum Item {
+pub(crate) enum Item {
     /// Something arrives at that life of a process.
     Arrive { place: Place, generation: u64, what: Arrived },
     /// A process has something due.
@@ -90,7 +82,7 @@ pub struct World {
     /// Calls and links.
     pub network: Network,
     /// Chance for the network.
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// While true, connections break and messages get lost by chance.
     pub lossy: bool,
     /// All that happened.
@@ -134,12 +126,12 @@ impl World {
         Now::new(ms, WALL_START_MS + i64::try_from(ms).unwrap_or(0))
     }
 
-    fn schedule(&mut self, at_us: u64, item: Item) {
+    pub(crate) fn schedule(&mut self, at_us: u64, item: Item) {
         self.sequence += 1;
         self.queue.insert((at_us.max(self.now_us), self.sequence), item);
     }
 
-    fn delay(&mut self) -> u64 {
+    pub(crate) fn delay(&mut self) -> u64 {
         let (low, high) = self.plan.delay_us;
         self.rng.range(low, high)
     }
@@ -184,7 +176,7 @@ impl World {
         self.gone(place, generation);
     }
 
-    fn gone(&mut self, place: Place, generation: u64) {
+    pub(crate) fn gone(&mut self, place: Place, generation: u64) {
         for caller in self.network.lost_at(place) {
             if self.network.reaches(place, caller.place) {
                 let delay = self.delay();
@@ -253,7 +245,13 @@ impl World {
         });
     }
 
-    fn send(&mut self, caller: Caller, to: Place, timeout_ms: u64, arrive: impl FnOnce(u64, u64) -> Arrived) {
+    pub(crate) fn send(
+        &mut self,
+        caller: Caller,
+        to: Place,
+        timeout_ms: u64,
+        arrive: impl FnOnce(u64, u64) -> Arrived,
+    ) {
         let deadline = self.now_us + timeout_ms * 1_000;
         let up = self.processes.get(&to).filter(|process| process.state != State::Down);
         let generation = up.map(|process| process.generation);
@@ -280,7 +278,7 @@ impl World {
         self.schedule(self.now_us + delay, Item::Arrive { place: to, generation, what });
     }
 
-    fn end_call(&mut self, at_us: u64, caller: Caller, result: Result<PeerResponse, CallError>) {
+    pub(crate) fn end_call(&mut self, at_us: u64, caller: Caller, result: Result<PeerResponse, CallError>) {
         if caller.place >= FIRST_CLIENT {
             self.schedule(at_us, Item::ClientAnswer { caller, answer: ClientAnswer::Lost });
         } else {
@@ -392,149 +390,9 @@ impl World {
             self.broker_command(place, generation, command);
         }
     }
-
-    fn broker_command(&mut self, place: Place, generation: u64, command: Command) {
-        match command {
-            Command::Reply { request, response } => self.reply(place, request, response),
-            Command::Call { call, to, body, timeout_ms } => {
-                let caller = Caller { place, generation, call };
-                match (to, body) {
-                    (Peer::Controller { id }, PeerRequest::Controller(body)) => {
-                        self.send(caller, id, timeout_ms, |connection, request| {
-                            Arrived::Controller(ControllerEvent::Request { request, connection, body: *body })
-                        });
-                    }
-                    (Peer::Broker { id, .. }, PeerRequest::Fetch(body)) => {
-                        self.send(caller, id, timeout_ms, |connection, request| {
-                            let api = (1, REPLICA_FETCH_VERSION);
-                            let body = Request::Kafka(Box::new(RequestKind::Fetch(*body)));
-                            Arrived::Broker(Event::Request {
-                                context: context(request, connection, api, "replica"),
-                                body,
-                            })
-                        });
-                    }
-                    (to, body) => self.findings.push(format!("process {place} asks {to:?} for {body:?}")),
-                }
-            }
-            Command::Flush { log, job } => {
-                let what = Arrived::Broker(Event::Flushed { log, result: job.run() });
-                let delay = self.rng.range(100, 5_000);
-                self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
-            }
-            Command::Run(job) => {
-                let what = job.what.clone();
-                if let Err(error) = (job.run)() {
-                    self.findings.push(format!("process {place}: {what}: {error}"));
-                }
-            }
-            Command::State(_) => {}
-            Command::Stopped => {
-                if let Some(process) = self.processes.get_mut(&place) {
-                    let closed = process.broker.as_mut().map_or(Ok(()), |broker| broker.close());
-                    process.kill();
-                    if let Err(errors) = closed {
-                        self.findings.push(format!("process {place} could not close: {errors:?}"));
-                    }
-                    self.counts.add("broker stopped in order");
-                    self.gone(place, generation);
-                }
-            }
-            Command::Fatal { reason, .. } => {
-                // A second life that could not register within its time is started again later, as Kubernetes would.
-                self.trace.numbers(&[5, self.now_us, place as u64]);
-                if !reason.contains("could not register") {
-                    self.findings.push(format!("process {place} gave up: {reason}"));
-                }
-                self.kill(place);
-            }
-        }
-    }
-
-    fn reply(&mut self, place: Place, request: u64, response: Response) {
-        let Some(caller) = self.network.answered(request) else { return };
-        let delay = self.delay();
-        if !self.network.reaches(place, caller.place) {
-            return;
-        }
-        let at = self.now_us + delay;
-        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
-            self.counts.add("connection broken after the request");
-            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
-        }
-        let kind = match response {
-            Response::Kafka(kind) => *kind,
-            Response::Fetch(response) => match decoded(*response) {
-                Ok(response) => ResponseKind::Fetch(response),
-                Err(reason) => return self.findings.push(format!("process {place}: a fetch answer: {reason}")),
-            },
-            Response::Nothing | Response::Close => {
-                return self.end_call(at, caller, Err(CallError::Disconnected("closed".to_owned())));
-            }
-        };
-        if caller.place >= FIRST_CLIENT {
-            let answer = ClientAnswer::Kafka(Box::new(kind));
-            return self.schedule(at, Item::ClientAnswer { caller, answer });
-        }
-        let result = match kind {
-            ResponseKind::Fetch(response) => Ok(PeerResponse::Fetch(Box::new(response))),
-            _ => Err(CallError::Malformed("not a fetch".to_owned())),
-        };
-        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
-    }
-
-    fn controller_command(&mut self, place: Place, generation: u64, command: ControllerCommand) {
-        match command {
-            ControllerCommand::Reply { request, response } => self.controller_reply(place, request, response),
-            ControllerCommand::Send { to, message } => {
-                let Ok(to) = Place::try_from(to) else { return };
-                if !self.network.reaches(place, to) {
-                    return;
-                }
-                let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
-                let to_generation = peer.generation;
-                if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
-                    self.counts.add("raft message lost");
-                    return;
-                }
-                let copies = if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) { 2 } else { 1 };
-                if copies == 2 {
-                    self.counts.add("raft message duplicated");
-                }
-                for _ in 0..copies {
-                    let delay = self.delay();
-                    let connection = self.network.connection((place, generation), (to, to_generation));
-                    let request = 0;
-                    let what =
-                        Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
-                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: to_generation, what });
-                }
-            }
-            ControllerCommand::Fatal { reason, .. } => {
-                self.findings.push(format!("controller {place} gave up: {reason}"));
-                self.kill(place);
-            }
-            ControllerCommand::Stopped => self.kill(place),
-        }
-    }
-
-    fn controller_reply(&mut self, place: Place, request: u64, response: ControllerResponse) {
-        let Some(caller) = self.network.answered(request) else { return };
-        let delay = self.delay();
-        if !self.network.reaches(place, caller.place) {
-            return;
-        }
-        let at = self.now_us + delay;
-        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
-            self.counts.add("connection broken after the request");
-            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
-        }
-        let result = Ok(PeerResponse::Controller(Box::new(response)));
-        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
-    }
 }
 
-fn context(request: u64, connection: u64, api: (i16, i16), client: &str) -> RequestContext {
+pub(crate) fn context(request: u64, connection: u64, api: (i16, i16), client: &str) -> RequestContext {
     RequestContext {
         request,
         connection,
@@ -545,25 +403,4 @@ fn context(request: u64, connection: u64, api: (i16, i16), client: &str) -> Requ
         client_id: client.into(),
         client_host: "/127.0.0.1".into(),
     }
-}
-
-/// A fetch answer as it is after its way over the wire.
-fn decoded(
-    response: odradek_wire::fetch::FetchResponse<odradek_node::event::FetchPayload>,
-) -> Result<FetchResponse, String> {
-    let chunks = response.encode(REPLICA_FETCH_VERSION, 7).map_err(|error| error.to_string())?;
-    let mut bytes = BytesMut::new();
-    for chunk in chunks {
-        match chunk {
-            Chunk::Bytes(part) => bytes.extend_from_slice(&part),
-            Chunk::Records(payload) => {
-                for range in payload.ranges {
-                    bytes.extend_from_slice(&range.read().map_err(|error| error.to_string())?);
-                }
-            }
-        }
-    }
-    // Length, correlation id and the header's tagged fields.
-    let mut frame: Bytes = bytes.freeze().slice(4 + 4 + 1..);
-    FetchResponse::decode(&mut frame, REPLICA_FETCH_VERSION).map_err(|error| error.to_string())
 }

@@ -1,0 +1,179 @@
+//! What the loops want done: calls, answers, syncs, ends of processes.
+
+use bytes::{Bytes, BytesMut};
+use odradek_core::metadata::rpc::ControllerResponse;
+use odradek_node::controller::{ControllerCommand, ControllerEvent};
+use odradek_node::event::{CallError, Command, Event, Peer, PeerRequest, PeerResponse, Request, Response};
+use odradek_wire::fetch::Chunk;
+use odradek_wire::messages::{FetchResponse, RequestKind, ResponseKind};
+use odradek_wire::protocol::Decodable;
+
+use crate::network::{Caller, FIRST_CLIENT, Place};
+use crate::process::{Arrived, State};
+use crate::world::{ClientAnswer, Item, World, context};
+
+/// Followers fetch in this version.
+const REPLICA_FETCH_VERSION: i16 = 17;
+
+impl World {
+    pub(crate) fn broker_command(&mut self, place: Place, generation: u64, command: Command) {
+        match command {
+            Command::Reply { request, response } => self.reply(place, request, response),
+            Command::Call { call, to, body, timeout_ms } => {
+                let caller = Caller { place, generation, call };
+                match (to, body) {
+                    (Peer::Controller { id }, PeerRequest::Controller(body)) => {
+                        self.send(caller, id, timeout_ms, |connection, request| {
+                            Arrived::Controller(ControllerEvent::Request { request, connection, body: *body })
+                        });
+                    }
+                    (Peer::Broker { id, .. }, PeerRequest::Fetch(body)) => {
+                        self.send(caller, id, timeout_ms, |connection, request| {
+                            let api = (1, REPLICA_FETCH_VERSION);
+                            let body = Request::Kafka(Box::new(RequestKind::Fetch(*body)));
+                            Arrived::Broker(Event::Request {
+                                context: context(request, connection, api, "replica"),
+                                body,
+                            })
+                        });
+                    }
+                    (to, body) => self.findings.push(format!("process {place} asks {to:?} for {body:?}")),
+                }
+            }
+            Command::Flush { log, job } => {
+                let what = Arrived::Broker(Event::Flushed { log, result: job.run() });
+                let delay = self.rng.range(100, 5_000);
+                self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
+            }
+            Command::Run(job) => {
+                let what = job.what.clone();
+                if let Err(error) = (job.run)() {
+                    self.findings.push(format!("process {place}: {what}: {error}"));
+                }
+            }
+            Command::State(_) => {}
+            Command::Stopped => {
+                if let Some(process) = self.processes.get_mut(&place) {
+                    let closed = process.broker.as_mut().map_or(Ok(()), |broker| broker.close());
+                    process.kill();
+                    if let Err(errors) = closed {
+                        self.findings.push(format!("process {place} could not close: {errors:?}"));
+                    }
+                    self.counts.add("broker stopped in order");
+                    self.gone(place, generation);
+                }
+            }
+            Command::Fatal { reason, .. } => {
+                // A second life that could not register within its time is started again later, as Kubernetes would.
+                self.trace.numbers(&[5, self.now_us, place as u64]);
+                if !reason.contains("could not register") {
+                    self.findings.push(format!("process {place} gave up: {reason}"));
+                }
+                self.kill(place);
+            }
+        }
+    }
+
+    fn reply(&mut self, place: Place, request: u64, response: Response) {
+        let Some(caller) = self.network.answered(request) else { return };
+        let delay = self.delay();
+        if !self.network.reaches(place, caller.place) {
+            return;
+        }
+        let at = self.now_us + delay;
+        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
+            self.counts.add("connection broken after the request");
+            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+        }
+        let kind = match response {
+            Response::Kafka(kind) => *kind,
+            Response::Fetch(response) => match decoded(*response) {
+                Ok(response) => ResponseKind::Fetch(response),
+                Err(reason) => return self.findings.push(format!("process {place}: a fetch answer: {reason}")),
+            },
+            Response::Nothing | Response::Close => {
+                return self.end_call(at, caller, Err(CallError::Disconnected("closed".to_owned())));
+            }
+        };
+        if caller.place >= FIRST_CLIENT {
+            let answer = ClientAnswer::Kafka(Box::new(kind));
+            return self.schedule(at, Item::ClientAnswer { caller, answer });
+        }
+        let result = match kind {
+            ResponseKind::Fetch(response) => Ok(PeerResponse::Fetch(Box::new(response))),
+            _ => Err(CallError::Malformed("not a fetch".to_owned())),
+        };
+        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
+    }
+
+    pub(crate) fn controller_command(&mut self, place: Place, generation: u64, command: ControllerCommand) {
+        match command {
+            ControllerCommand::Reply { request, response } => self.controller_reply(place, request, response),
+            ControllerCommand::Send { to, message } => {
+                let Ok(to) = Place::try_from(to) else { return };
+                if !self.network.reaches(place, to) {
+                    return;
+                }
+                let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
+                let to_generation = peer.generation;
+                if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
+                    self.counts.add("raft message lost");
+                    return;
+                }
+                let copies = if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) { 2 } else { 1 };
+                if copies == 2 {
+                    self.counts.add("raft message duplicated");
+                }
+                for _ in 0..copies {
+                    let delay = self.delay();
+                    let connection = self.network.connection((place, generation), (to, to_generation));
+                    let request = 0;
+                    let what =
+                        Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
+                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: to_generation, what });
+                }
+            }
+            ControllerCommand::Fatal { reason, .. } => {
+                self.findings.push(format!("controller {place} gave up: {reason}"));
+                self.kill(place);
+            }
+            ControllerCommand::Stopped => self.kill(place),
+        }
+    }
+
+    fn controller_reply(&mut self, place: Place, request: u64, response: ControllerResponse) {
+        let Some(caller) = self.network.answered(request) else { return };
+        let delay = self.delay();
+        if !self.network.reaches(place, caller.place) {
+            return;
+        }
+        let at = self.now_us + delay;
+        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
+            self.counts.add("connection broken after the request");
+            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+        }
+        let result = Ok(PeerResponse::Controller(Box::new(response)));
+        self.schedule(at, Item::Answer { caller, result: Box::new(result) });
+    }
+}
+
+/// A fetch answer as it is after its way over the wire.
+fn decoded(
+    response: odradek_wire::fetch::FetchResponse<odradek_node::event::FetchPayload>,
+) -> Result<FetchResponse, String> {
+    let chunks = response.encode(REPLICA_FETCH_VERSION, 7).map_err(|error| error.to_string())?;
+    let mut bytes = BytesMut::new();
+    for chunk in chunks {
+        match chunk {
+            Chunk::Bytes(part) => bytes.extend_from_slice(&part),
+            Chunk::Records(payload) => {
+                for range in payload.ranges {
+                    bytes.extend_from_slice(&range.read().map_err(|error| error.to_string())?);
+                }
+            }
+        }
+    }
+    // Length, correlation id and the header's tagged fields.
+    let mut frame: Bytes = bytes.freeze().slice(4 + 4 + 1..);
+    FetchResponse::decode(&mut frame, REPLICA_FETCH_VERSION).map_err(|error| error.to_string())
+}
