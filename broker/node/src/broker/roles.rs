@@ -8,7 +8,7 @@ use odradek_core::metadata::topic_config::EffectiveConfig;
 use odradek_core::replica::{Leader, LeaderConfig};
 use odradek_core::time::Now;
 use odradek_log::meta::PartitionMetadata;
-use odradek_log::{Log, OpenState};
+use odradek_log::{Log, LogConfig, OpenState};
 
 use super::BrokerNode;
 use super::partition::{Partition, Role};
@@ -85,6 +85,16 @@ impl BrokerNode {
         EffectiveConfig::new(&self.image, topic, Some(self.config.node_id), &self.config.server_properties)
     }
 
+    fn log_config(&self, topic: &str, partition: i32) -> LogConfig {
+        let config = log_config(&self.effective(topic), u64::from(partition.unsigned_abs()));
+        // A broker's key that no topic overrides.
+        let expiration = self.config.server_properties.get("producer.id.expiration.ms");
+        match expiration.and_then(|text| text.trim().parse().ok()) {
+            Some(ms) => LogConfig { producer_id_expiration_ms: ms, ..config },
+            None => config,
+        }
+    }
+
     pub(super) fn leader_config(&self, topic: &str) -> LeaderConfig {
         LeaderConfig {
             lag_time_max_ms: self.config.replica_lag_time_max_ms,
@@ -94,7 +104,7 @@ impl BrokerNode {
 
     /// Takes over the log that was found at the start, or makes one in the directory with the fewest partitions.
     fn host(&mut self, now: Now, key: LogKey, topic: &Arc<str>) -> Result<(), String> {
-        let config = log_config(&self.effective(topic), u64::from(key.partition.unsigned_abs()));
+        let config = self.log_config(topic, key.partition);
         let flush_messages = flush_messages(&self.effective(topic));
         let (log, dir, known_high_watermark) = match self.found.remove(&key) {
             Some(mut found) => {
@@ -245,7 +255,7 @@ impl BrokerNode {
         let keys: Vec<LogKey> = self.partitions.range(min..=max).map(|(key, _)| *key).collect();
         let leader_config = self.leader_config(name);
         for key in keys {
-            let config = log_config(&self.effective(name), u64::from(key.partition.unsigned_abs()));
+            let config = self.log_config(name, key.partition);
             let flush_messages = flush_messages(&self.effective(name));
             let Some(partition) = self.partitions.get_mut(&key) else { continue };
             partition.log.set_config(config);

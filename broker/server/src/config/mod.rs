@@ -40,7 +40,6 @@ pub use problems::{Origin, Problem, Problems};
 pub use quorum::QuorumSettings;
 pub use replication::{ReplicaSelector, ReplicationSettings};
 pub use topics::TopicSettings;
-pub use transactions::ProducerSettings;
 use values::{Given, Values};
 
 /// What serves when there is no file: one broker with its own controller on this machine, data in `./data`.
@@ -80,8 +79,6 @@ pub struct ServerConfig {
     pub quorum: QuorumSettings,
     /// Consumer groups.
     pub group: GroupSettings,
-    /// Idempotent producers.
-    pub producer: ProducerSettings,
     /// `odradek.*`.
     pub own: OwnSettings,
     /// To be said once, before anything else.
@@ -130,7 +127,6 @@ impl ServerConfig {
             topics: TopicSettings::read(&values, &mut problems),
             replication: ReplicationSettings::read(&values, &mut problems),
             group: GroupSettings::read(&values, &mut problems),
-            producer: ProducerSettings::read(&values),
             own: OwnSettings::read(&values, &mut problems),
             node,
             listeners,

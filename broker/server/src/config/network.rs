@@ -23,9 +23,9 @@ pub(super) const KEYS: &[Key] = &[
     cluster_wide("max.connections.per.ip", Kind::Int, Some("2147483647"), Check::AtLeast(0), Class::Honoured),
     cluster_wide("max.connections.per.ip.overrides", Kind::String, Some(""), Check::Any, Class::Honoured),
     cluster_wide("max.connection.creation.rate", Kind::Int, Some("2147483647"), Check::AtLeast(0), Class::Honoured),
-    fixed("request.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
+    fixed("request.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::NoEffect { why: "every call to a controller has its own time" }),
     fixed("socket.connection.setup.timeout.ms", Kind::Long, Some("10000"), Check::Any, Class::Honoured),
-    fixed("socket.connection.setup.timeout.max.ms", Kind::Long, Some("30000"), Check::Any, Class::Honoured),
+    fixed("socket.connection.setup.timeout.max.ms", Kind::Long, Some("30000"), Check::Any, Class::NoEffect { why: "every attempt to connect has socket.connection.setup.timeout.ms" }),
     cluster_wide("num.io.threads", Kind::Int, Some("8"), Check::AtLeast(1), Class::NoEffect { why: "one loop decides every request; background.threads wait for disks" }),
     fixed("max.request.partition.size.limit", Kind::Int, Some("2000"), Check::AtLeast(1), Class::NoEffect { why: "DescribeTopicPartitions is not served yet" }),
 ];
@@ -59,10 +59,8 @@ pub struct NetworkSettings {
     pub max_connections_overrides: BTreeMap<String, usize>,
     /// `max.connection.creation.rate`: new connections a second.
     pub max_creation_rate: u32,
-    /// `request.timeout.ms`: how long a call to a controller may take.
-    pub request_timeout: Duration,
-    /// `socket.connection.setup.timeout.ms` and `.max.ms`: how long a connect may take at first and at last.
-    pub connect_timeout: (Duration, Duration),
+    /// `socket.connection.setup.timeout.ms`: how long a connect to another process may take.
+    pub connect_timeout: Duration,
 }
 
 impl NetworkSettings {
@@ -97,11 +95,7 @@ impl NetworkSettings {
             max_connections_per_ip: values.size("max.connections.per.ip"),
             max_connections_overrides: overrides(values, problems),
             max_creation_rate: u32::try_from(values.int("max.connection.creation.rate")).unwrap_or(u32::MAX),
-            request_timeout: Duration::from_millis(values.unsigned("request.timeout.ms")),
-            connect_timeout: (
-                Duration::from_millis(values.unsigned("socket.connection.setup.timeout.ms")),
-                Duration::from_millis(values.unsigned("socket.connection.setup.timeout.max.ms")),
-            ),
+            connect_timeout: Duration::from_millis(values.unsigned("socket.connection.setup.timeout.ms")),
         }
     }
 }

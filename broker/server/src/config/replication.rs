@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("replica.fetch.response.max.bytes", Kind::Int, Some("10485760"), Check::AtLeast(0), Class::Honoured),
     fixed("replica.fetch.backoff.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
     fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
-    fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::Honoured),
+    fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::NoEffect { why: "sockets to other brokers grow as the system lets them" }),
     cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: "one fetch at a time to each leader carries all its partitions" }),
     fixed("replica.high.watermark.checkpoint.interval.ms", Kind::Long, Some("5000"), Check::Any, Class::Honoured),
     fixed("replica.selector.class", Kind::String, None, Check::Any, Class::Honoured),
@@ -63,8 +63,6 @@ pub struct ReplicationSettings {
     pub fetch_backoff: Duration,
     /// `replica.socket.timeout.ms`: how long a leader's answer may be late.
     pub socket_timeout: Duration,
-    /// `replica.socket.receive.buffer.bytes`; `None`: as the system has it.
-    pub receive_buffer: Option<usize>,
     /// `replica.high.watermark.checkpoint.interval.ms`.
     pub high_watermark_checkpoint_interval: Duration,
     /// `replica.selector.class`.
@@ -95,15 +93,6 @@ impl ReplicationSettings {
                 problems.errors.push(values.problem(blamed, what));
             }
         }
-        let receive_buffer = match values.int("replica.socket.receive.buffer.bytes") {
-            -1 => None,
-            size if size > 0 => Some(values.size("replica.socket.receive.buffer.bytes")),
-            _ => {
-                let what = "must be at least 1, or -1 for the system's default";
-                problems.errors.push(values.problem("replica.socket.receive.buffer.bytes", what));
-                None
-            }
-        };
         Self {
             lag_time_max: millis("replica.lag.time.max.ms"),
             fetch_max_bytes: values.int32("replica.fetch.max.bytes"),
@@ -112,7 +101,6 @@ impl ReplicationSettings {
             fetch_min_bytes: values.int32("replica.fetch.min.bytes"),
             fetch_backoff: millis("replica.fetch.backoff.ms"),
             socket_timeout: millis("replica.socket.timeout.ms"),
-            receive_buffer,
             high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
             selector: selector(values, problems),
             consumer_fetch_max_bytes: values.int32("fetch.max.bytes"),

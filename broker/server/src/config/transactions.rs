@@ -1,9 +1,6 @@
 //! Keys of transactions and of idempotent producers.
 
-use std::time::Duration;
-
 use super::key::{Check, Class, Key, Kind, cluster_wide, fixed};
-use super::values::Values;
 
 const TRANSACTIONS: &str = "transactions are not served yet";
 
@@ -13,6 +10,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("add.partitions.to.txn.retry.backoff.max.ms", Kind::Int, Some("100"), Check::AtLeast(0), Class::NoEffect { why: TRANSACTIONS }),
     fixed("add.partitions.to.txn.retry.backoff.ms", Kind::Int, Some("20"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
     fixed("producer.id.expiration.check.interval.ms", Kind::Int, Some("600000"), Check::AtLeast(1), Class::NoEffect { why: "producers are looked at when a log is written to or read" }),
+    // Read by the node from what was set.
     cluster_wide("producer.id.expiration.ms", Kind::Int, Some("86400000"), Check::AtLeast(1), Class::Honoured),
     fixed("transaction.abort.timed.out.transaction.cleanup.interval.ms", Kind::Int, Some("10000"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
     fixed("transaction.max.timeout.ms", Kind::Int, Some("900000"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
@@ -26,16 +24,3 @@ pub(super) const KEYS: &[Key] = &[
     fixed("transaction.two.phase.commit.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "two-phase commit (KIP-939) is" }),
     fixed("transactional.id.expiration.ms", Kind::Int, Some("604800000"), Check::AtLeast(1), Class::NoEffect { why: TRANSACTIONS }),
 ];
-
-/// Idempotent producers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProducerSettings {
-    /// `producer.id.expiration.ms`: a producer that wrote nothing for this long is forgotten.
-    pub expiration: Duration,
-}
-
-impl ProducerSettings {
-    pub(super) fn read(values: &Values) -> Self {
-        Self { expiration: Duration::from_millis(values.unsigned("producer.id.expiration.ms")) }
-    }
-}

@@ -97,7 +97,7 @@ async fn live(config: ServerConfig, started: Instant) -> Result<(), Failure> {
         peers: Peers::new(PeersConfig {
             node_id: config.node.id,
             controllers: config.quorum.voters.clone(),
-            connect_timeout: config.network.connect_timeout.0,
+            connect_timeout: config.network.connect_timeout,
             seed: seed(),
         }),
         runtime: tokio::runtime::Handle::current(),
