@@ -167,7 +167,7 @@ async fn bind(listeners: &Listeners, listener: &Listener) -> Result<Bound, Failu
             listener.name, listener.host, listener.port
         ))
     })?;
-    tracing::debug!(listener = %listener.name, address = %bound.address(), "bound");
+    tracing::info!(listener = %listener.name, address = %bound.address(), "listening");
     Ok(bound)
 }
 
