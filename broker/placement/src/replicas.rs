@@ -66,7 +66,9 @@ pub(crate) fn choose(candidates: &Candidates<'_>, partitions: usize, replication
                 let rack = candidates.rack_of[at];
                 // The unusable come last: they are there only to fill up.
                 let unusable = !candidates.brokers[at].usable;
-                (unusable, rack_use[rack], load[at], rack_load[rack], total[at], at)
+                // Among equals, who leads the least: a set without such a one cannot even the leaders out.
+                let leads = candidates.brokers[at].topic.leaders;
+                (unusable, rack_use[rack], load[at], rack_load[rack], leads, total[at], at)
             });
             // There are at least as many candidates as replicas wanted.
             let Some(best) = best else { break };

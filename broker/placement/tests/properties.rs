@@ -91,7 +91,9 @@ proptest! {
         let brokers = after(&brokers, &sets);
         let sets = place(&brokers, more, factor, starts.1).unwrap();
         prop_assert!(spread(&replica_counts(&brokers, &sets)) <= 1);
-        prop_assert!(spread(&leader_counts(&brokers, &sets)) <= 1);
+        // Replicas come first: the brokers that have the fewest may lead the most already. Only the next partitions
+        // can even that out.
+        prop_assert!(spread(&leader_counts(&brokers, &sets)) <= 2);
     }
 
     #[test]
