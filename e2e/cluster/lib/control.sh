@@ -41,7 +41,9 @@ control_finish() {
     pods insecure
     ttl 5
   }
-  cache 5
+  cache 5 {
+    denial 1000 1
+  }
 }
 CONF
   part dns -conf "$CONTROL_DIR/Corefile"

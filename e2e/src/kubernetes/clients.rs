@@ -84,7 +84,11 @@ impl<'a> Clients<'a> {
     /// # Errors
     /// They cannot be read to the end.
     pub fn read_all(&self, topic: &str) -> Result<Vec<Record>> {
-        records(&self.kcat(&["-C", "-t", topic, "-e", "-q", "-f", FORMAT])?)
+        // A pod that just came has a name that a cache may deny for a few seconds, and kcat takes that for an end.
+        let text = wait::until("the topic is read", Duration::from_secs(60), || {
+            self.kcat(&["-C", "-t", topic, "-e", "-q", "-f", FORMAT]).map_err(|error| format!("{error:#}"))
+        })?;
+        records(&text)
     }
 
     /// So many records, as a member of a group that commits what it read.
