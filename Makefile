@@ -8,6 +8,7 @@ CACHE := $(or $(ODRADEK_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/odradek)
 export ODRADEK_CACHE := $(CACHE)
 # Outside of the checkout, so that a second clone on the same machine compiles only what is its own.
 export CARGO_TARGET_DIR ?= $(CACHE)/target
+$(shell e2e/own-target '$(CARGO_TARGET_DIR)')
 
 .PHONY: help
 help: ## What can be made

@@ -74,17 +74,24 @@ impl World {
         }
     }
 
-    fn reply(&mut self, place: Place, request: u64, response: Response) {
-        let Some(caller) = self.network.answered(request) else { return };
+    /// When an answer arrives, and at whom; `None` when it is lost on its way.
+    fn way_back(&mut self, place: Place, request: u64) -> Option<(u64, Caller)> {
+        let caller = self.network.answered(request)?;
         let delay = self.delay();
         if !self.network.reaches(place, caller.place) {
-            return;
+            return None;
         }
         let at = self.now_us + delay;
         if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
             self.counts.add("connection broken after the request");
-            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+            self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
+            return None;
         }
+        Some((at, caller))
+    }
+
+    fn reply(&mut self, place: Place, request: u64, response: Response) {
+        let Some((at, caller)) = self.way_back(place, request) else { return };
         let kind = match response {
             Response::Kafka(kind) => *kind,
             Response::Fetch(response) => match decoded(*response) {
@@ -142,16 +149,7 @@ impl World {
     }
 
     fn controller_reply(&mut self, place: Place, request: u64, response: ControllerResponse) {
-        let Some(caller) = self.network.answered(request) else { return };
-        let delay = self.delay();
-        if !self.network.reaches(place, caller.place) {
-            return;
-        }
-        let at = self.now_us + delay;
-        if self.lossy && self.rng.chance(self.plan.break_per_thousand) {
-            self.counts.add("connection broken after the request");
-            return self.end_call(at, caller, Err(CallError::Disconnected("broken".to_owned())));
-        }
+        let Some((at, caller)) = self.way_back(place, request) else { return };
         let result = Ok(PeerResponse::Controller(Box::new(response)));
         self.schedule(at, Item::Answer { caller, result: Box::new(result) });
     }
