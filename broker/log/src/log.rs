@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use odradek_probe::{Mutation, mutated};
 use odradek_wire::batch::BatchHeader;
 use uuid::Uuid;
 
@@ -285,6 +286,9 @@ impl Log {
     /// [`LogError::Failed`] when the log failed before.
     pub fn assign_epoch(&mut self, epoch: i32, start: i64) -> Result<(), LogError> {
         self.usable()?;
+        if mutated(Mutation::ForgetProducers) {
+            self.producers = Producers::default();
+        }
         if self.epochs.assign(epoch, start) {
             self.epochs_version += 1;
             self.changed = true;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use odradek_probe::Mutation;
 use odradek_sim::counts::Counts;
-use odradek_sim::run::run;
+use odradek_sim::run::{run, run_mutated};
 
 /// Whole clusters in one thread: virtual time, seeded faults, invariants.
 #[derive(Debug, Parser)]
@@ -23,10 +24,16 @@ struct Arguments {
     /// Run each seed twice: the traces must have the same hash.
     #[arg(long)]
     twice: bool,
+    /// Break a rule on purpose, and stop at the first seed that shows it: its name, or `all`.
+    #[arg(long)]
+    mutation: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(name) = &arguments.mutation {
+        return mutations(name, &arguments);
+    }
     if arguments.seed.is_some() {
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -83,4 +90,41 @@ fn main() -> ExitCode {
         println!("never occurred: {name}");
     }
     if failed == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Shows that broken rules are seen: each must be caught within the seeds asked for.
+fn mutations(name: &str, arguments: &Arguments) -> ExitCode {
+    let wanted: Vec<Mutation> = match Mutation::named(name) {
+        Some(mutation) => vec![mutation],
+        None if name == "all" => Mutation::ALL.to_vec(),
+        None => {
+            eprintln!("no mutation is named {name}; there are:");
+            for mutation in Mutation::ALL {
+                eprintln!("  {}", mutation.name());
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    // A rule that is broken on purpose may well end in a panic, which is a catch as any other.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = 0;
+    for mutation in wanted {
+        let seeds = arguments.from..=arguments.from + arguments.seeds - 1;
+        let began = Instant::now();
+        let caught = seeds.into_iter().find_map(|seed| {
+            let broken = run_mutated(seed, Some(mutation)).broken;
+            broken.into_iter().next().map(|first| (seed, first))
+        });
+        let seconds = began.elapsed().as_secs_f64();
+        match caught {
+            Some((seed, first)) => {
+                println!("{:<28} caught at seed {seed:>4} ({seconds:.1} s): {first}", mutation.name())
+            }
+            None => {
+                missed += 1;
+                println!("{:<28} NOT CAUGHT within {} seeds ({seconds:.1} s)", mutation.name(), arguments.seeds);
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

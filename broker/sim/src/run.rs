@@ -2,6 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 
+use odradek_probe::Mutation;
+
 use crate::client::{Client, Common, Consumer, Ledger, Producer, Setup};
 use crate::counts::Counts;
 use crate::faults::Faults;
@@ -40,8 +42,17 @@ pub struct Outcome {
 /// Runs a seed. A panic anywhere inside is a finding too.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
+    run_mutated(seed, None)
+}
+
+/// Runs a seed with a rule broken on purpose.
+#[must_use]
+pub fn run_mutated(seed: u64, mutation: Option<Mutation>) -> Outcome {
     let plan = Plan::of(seed);
+    odradek_probe::set_mutation(mutation);
+    let _ = odradek_probe::take_reached();
     let caught = std::panic::catch_unwind(AssertUnwindSafe(|| Run::new(plan.clone()).go()));
+    odradek_probe::set_mutation(None);
     caught.unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<String>()
@@ -170,12 +181,8 @@ impl Run {
             }
         }
         let mut counts = std::mem::take(&mut self.world.counts);
-        for process in self.world.processes.values() {
-            if let Some(broker) = &process.broker {
-                let seen = broker.rare();
-                counts.add_many("log cut by a follower", seen.truncations);
-                counts.add_many("duplicate answered as success", seen.duplicates);
-            }
+        for (name, many) in odradek_probe::take_reached() {
+            counts.add_many(name, many);
         }
         Outcome {
             hash: trace.hash(),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use odradek_probe::{Mutation, mutated, reached};
+
 /// What a leader is told once; the rest comes with each event.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaderConfig {
@@ -178,7 +180,8 @@ impl Leader {
         let Some(remote) = self.remotes.get_mut(&follower) else {
             return FetchOutcome::default();
         };
-        if broker_epoch >= 0 && broker_epoch < remote.broker_epoch {
+        if broker_epoch >= 0 && broker_epoch < remote.broker_epoch && !mutated(Mutation::IgnoreBrokerEpoch) {
+            reached("fetch of an earlier life");
             // A fetch of an earlier life of that broker says nothing about the log that it has now.
             return FetchOutcome::default();
         }
@@ -193,7 +196,8 @@ impl Leader {
         remote.last_fetch_leader_end = log_end;
         remote.last_fetch_ms = now_ms;
         // In sync again: it has all that is committed and all of this epoch's start.
-        let caught_up = fetch_offset >= self.high_watermark && fetch_offset >= self.epoch_start;
+        let caught_up = (fetch_offset >= self.high_watermark && fetch_offset >= self.epoch_start)
+            || mutated(Mutation::CountLaggingFollower);
         let proposal = if self.pending.is_none() && caught_up && !self.isr.contains(&follower) {
             let mut isr = self.isr.clone();
             isr.insert(follower);
@@ -268,6 +272,7 @@ impl Leader {
     /// committed set is smaller than `min.insync.replicas` (KIP-966): what is above may be lost then.
     fn advance_high_watermark(&mut self) -> bool {
         if !self.has_min_insync() {
+            reached("high watermark held below min.insync.replicas");
             return false;
         }
         let mut smallest = self.log_end;
@@ -276,7 +281,8 @@ impl Leader {
                 smallest = smallest.min(self.remotes.get(id).map_or(-1, |remote| remote.log_end));
             }
         }
-        let advanced = smallest > self.high_watermark;
+        let advanced =
+            smallest > self.high_watermark || (mutated(Mutation::HighWatermarkBack) && smallest < self.high_watermark);
         if advanced {
             self.high_watermark = smallest;
         }

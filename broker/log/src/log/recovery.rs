@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use odradek_probe::{Mutation, mutated, reached};
 use odradek_wire::batch::BatchHeader;
 
 use super::{OpenState, Recovered};
@@ -35,7 +36,7 @@ pub(super) struct EpochsSeen {
 
 impl Visitor for EpochsSeen {
     fn wants_checksums(&self) -> bool {
-        true
+        !mutated(Mutation::TornLogWithoutCrc)
     }
 
     fn visit(&mut self, header: &BatchHeader) -> Result<(), String> {
@@ -196,6 +197,7 @@ impl Recovery<'_> {
     /// Cuts a segment at the damage, if there is any, so that it cannot come back.
     fn cut(&mut self, segment: &mut Segment, file: &dyn DiskFile, checked: Checked) -> Result<i64, LogError> {
         let Some((position, reason)) = checked.broken else { return Ok(checked.end) };
+        reached("torn log cut at its recovery");
         let lost = segment.len - position;
         self.out.truncated_bytes += lost;
         self.out.notes.push(format!(

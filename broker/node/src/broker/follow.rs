@@ -4,6 +4,7 @@ use odradek_core::metadata::image::Image;
 use odradek_core::metadata::record::decode_records;
 use odradek_core::metadata::rpc::{FetchMetadataRequest, FetchMetadataResponse};
 use odradek_core::time::Now;
+use odradek_probe::reached;
 
 use super::BrokerNode;
 use super::calls::Pending;
@@ -85,6 +86,7 @@ impl BrokerNode {
             let records = decode_records(&snapshot.data)
                 .map_err(|error| format!("the snapshot at offset {} cannot be read: {error}", snapshot.offset))?;
             let image = Image::from_records(snapshot.offset, &records).map_err(|error| error.to_string())?;
+            reached("metadata snapshot taken by a broker");
             self.image = image;
             self.follow.applied = snapshot.offset;
         }

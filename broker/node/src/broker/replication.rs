@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use odradek_core::replica::{Divergence, first_fetch_epoch, truncation_for};
 use odradek_core::time::Now;
+use odradek_probe::{Mutation, mutated, reached};
 use odradek_wire::batch::RecordBatches;
 use odradek_wire::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
 use odradek_wire::messages::fetch_response::PartitionData;
@@ -123,7 +124,10 @@ impl BrokerNode {
                 .with_partition(key.partition)
                 .with_current_leader_epoch(*epoch)
                 .with_fetch_offset(partition.log.log_end_offset())
-                .with_last_fetched_epoch(first_fetch_epoch(partition.log.latest_epoch()))
+                .with_last_fetched_epoch(match mutated(Mutation::SkipTruncation) {
+                    true => -1,
+                    false => first_fetch_epoch(partition.log.latest_epoch()),
+                })
                 .with_log_start_offset(partition.log.log_start_offset())
                 .with_partition_max_bytes(self.config.replica_fetch_max_bytes);
             match topics.last_mut().filter(|topic| topic.topic_id == key.topic_id) {
@@ -217,6 +221,14 @@ impl BrokerNode {
         let log = &mut partition.log;
         match data.error_code {
             codes::NONE => {}
+            codes::FENCED_LEADER_EPOCH => {
+                reached("replica fetch under a stale leader epoch");
+                return Err(format!("error {}", data.error_code));
+            }
+            codes::UNKNOWN_LEADER_EPOCH => {
+                reached("replica fetch under a leader epoch to come");
+                return Err(format!("error {}", data.error_code));
+            }
             codes::OFFSET_OUT_OF_RANGE if log.log_end_offset() < data.log_start_offset => {
                 // The leader has dropped what comes next here: start over where it starts.
                 log.truncate_fully(data.log_start_offset).map_err(|error| error.to_string())?;
@@ -236,6 +248,7 @@ impl BrokerNode {
                 "cutting what the leader does not have"
             );
             self.rare.truncations += 1;
+            reached("log cut by a follower");
             let recovery_point = log.recovery_point();
             log.truncate_to(cut).map_err(|error| error.to_string())?;
             partition.known_high_watermark = partition.known_high_watermark.min(cut);

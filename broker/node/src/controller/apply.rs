@@ -4,6 +4,7 @@ use odradek_core::metadata::image::Image;
 use odradek_core::metadata::record::Record;
 use odradek_core::metadata::rpc::ControllerResponse;
 use odradek_core::time::Now;
+use odradek_probe::reached;
 use odradek_quorum::{Entry, Snapshot};
 
 use super::error::ControllerError;
@@ -28,6 +29,7 @@ impl ControllerNode {
                 self.apply(entry, out)?;
             }
             if ready.lost_leadership {
+                reached("controller lost its leadership");
                 self.lose_leadership(out);
             }
             if let Some(term) = ready.became_leader {
@@ -148,6 +150,7 @@ impl ControllerNode {
         if !due || self.records_since == 0 {
             return Ok(());
         }
+        reached("metadata snapshot written");
         let data = entry::encode(&self.image.to_records());
         tracing::info!(index = self.image.offset(), bytes = data.len(), "metadata snapshot");
         self.quorum.compact(self.image.offset(), data.into(), now.wall_ms)?;

@@ -98,6 +98,7 @@ impl ControllerNode {
         let mut held = Vec::new();
         if let Some(lead) = &mut self.lead {
             config.seed = cluster_id::splitmix(self.seed ^ cluster_id::splitmix(applied ^ lead.term.rotate_left(32)));
+            odradek_probe::reached("controller became active");
             tracing::info!(node = self.config.node_id, term = lead.term, applied, "this controller is active");
             let mut controller = Controller::new(self.image.clone(), config, now);
             // The first records of a new cluster come before anything that is asked of it.

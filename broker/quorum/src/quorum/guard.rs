@@ -1,5 +1,6 @@
 //! Messages that are looked at before the library sees them.
 
+use odradek_probe::{Mutation, mutated};
 use raft::eraftpb::{Message, MessageType};
 
 use super::Quorum;
@@ -63,6 +64,10 @@ impl Quorum {
     /// disk was replaced, it may have been part of the majority that holds an entry which this candidate lacks.
     pub(super) fn is_vote_against_memory(&self, message: &Message) -> bool {
         let asks = matches!(message.get_msg_type(), MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
-        asks && self.blank && self.node.raft.raft_log.last_index() == 0 && message.commit > 0
+        !mutated(Mutation::VoteAfterLostDisk)
+            && asks
+            && self.blank
+            && self.node.raft.raft_log.last_index() == 0
+            && message.commit > 0
     }
 }

@@ -1,6 +1,7 @@
 //! A turn: first onto the disk, then out.
 
 use bytes::Bytes;
+use odradek_probe::{Mutation, mutated, reached};
 use protobuf::Message as _;
 use raft::eraftpb::{self, EntryType, Message, MessageType};
 use raft::{SnapshotStatus, StateRole};
@@ -38,6 +39,7 @@ impl Quorum {
             }
             if !ready.snapshot().is_empty() {
                 let snapshot = ready.snapshot();
+                reached("metadata snapshot installed by a controller");
                 store.install(snapshot)?;
                 let meta = snapshot.get_metadata();
                 // What was applied before is part of it.
@@ -45,10 +47,16 @@ impl Quorum {
                 out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data: snapshot.data.clone() });
             }
             store.append(ready.entries(), wall_ms)?;
-            commit(ready.take_committed_entries(), &mut out)?;
+            let committed = match mutated(Mutation::ApplyUncommitted) {
+                true => ready.take_entries(),
+                false => ready.take_committed_entries(),
+            };
+            commit(committed, &mut out)?;
             messages.extend(ready.take_persisted_messages());
             let mut light = self.node.advance(ready);
-            commit(light.take_committed_entries(), &mut out)?;
+            if !mutated(Mutation::ApplyUncommitted) {
+                commit(light.take_committed_entries(), &mut out)?;
+            }
             messages.extend(light.take_messages());
             self.node.advance_apply();
             self.settle_leadership(&mut out);

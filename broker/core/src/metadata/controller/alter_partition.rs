@@ -1,7 +1,9 @@
 //! A leader wants to change its partition's in-sync set (KIP-497, KIP-841, KIP-903).
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use odradek_probe::{Mutation, mutated, reached};
 use odradek_wire::ResponseError;
 use uuid::Uuid;
 
@@ -64,7 +66,12 @@ impl Controller {
         self.check(broker_id, data, state)?;
         let wanted: BTreeSet<i32> = data.new_isr.iter().map(|member| member.broker_id).collect();
         // In the order of preference, so that the same set is always written the same way.
-        let isr = state.replicas.iter().copied().filter(|id| wanted.contains(id)).collect();
+        let isr: Vec<i32> = state.replicas.iter().copied().filter(|id| wanted.contains(id)).collect();
+        match isr.len().cmp(&state.isr.len()) {
+            Ordering::Less => reached("in-sync set shrunk by its leader"),
+            Ordering::Greater => reached("in-sync set expanded by its leader"),
+            Ordering::Equal => {}
+        }
         Ok((at, Next { isr, ..Next::same(state) }))
     }
 
@@ -84,12 +91,14 @@ impl Controller {
             return Err(ResponseError::NotController);
         }
         if data.leader_epoch < state.leader_epoch {
+            reached("in-sync change under a stale leader epoch");
             return Err(ResponseError::FencedLeaderEpoch);
         }
         if broker_id != state.leader {
             return Err(ResponseError::InvalidRequest);
         }
-        if data.partition_epoch < state.partition_epoch {
+        if data.partition_epoch < state.partition_epoch && !mutated(Mutation::IgnorePartitionEpoch) {
+            reached("in-sync change on a stale partition epoch");
             return Err(ResponseError::InvalidUpdateVersion);
         }
         let mut seen = BTreeSet::new();
@@ -104,11 +113,14 @@ impl Controller {
         let ineligible = data.new_isr.iter().filter(|member| member.broker_id != broker_id).any(|member| {
             let broker = self.image.broker(member.broker_id);
             !broker.is_some_and(|broker| {
-                let epoch_fits = member.broker_epoch == -1 || member.broker_epoch == broker.epoch;
+                let epoch_fits = member.broker_epoch == -1
+                    || member.broker_epoch == broker.epoch
+                    || mutated(Mutation::IgnoreBrokerEpoch);
                 broker.is_active() && epoch_fits
             })
         });
         if ineligible {
+            reached("in-sync change with an ineligible replica");
             return Err(ResponseError::IneligibleReplica);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What becomes of a partition: who leads it, who is in its in-sync set. Rules only.
 
+use odradek_probe::{Mutation, mutated, reached};
+
 use crate::metadata::image::{Partition, TopicPartition};
 use crate::metadata::record::{Brokers, NO_LEADER, PartitionChange};
 
@@ -79,6 +81,7 @@ pub(super) fn without(
     }
     // The whole in-sync set is lost at once. What is acknowledged is on each of its members, so
     // they all stay in it, and any of them may lead again.
+    reached("a whole in-sync set lost");
     match loss {
         Loss::Stopping => return Next::same(partition),
         Loss::Fenced => next.isr.clone_from(&partition.isr),
@@ -116,7 +119,11 @@ pub(super) fn with_preferred(partition: &Partition, electorate: &Electorate<'_>)
 
 /// Elects the first in-sync replica, in the order of preference, that may lead.
 fn elect_clean(partition: &Partition, next: &mut Next, electorate: &Electorate<'_>) -> bool {
-    let candidate = partition.replicas.iter().find(|broker| next.isr.contains(broker) && (electorate.active)(**broker));
+    let outside = mutated(Mutation::ElectOutsideInSync);
+    let candidate = partition
+        .replicas
+        .iter()
+        .find(|broker| (outside || next.isr.contains(broker)) && (electorate.active)(**broker));
     let Some(candidate) = candidate else {
         return false;
     };
@@ -143,6 +150,9 @@ fn elect_unclean(partition: &Partition, next: &mut Next, electorate: &Electorate
 }
 
 fn lead(next: &mut Next, leader: i32, electorate: &Electorate<'_>) {
+    if mutated(Mutation::ElectOutsideInSync) && !next.isr.contains(&leader) {
+        next.isr.push(leader);
+    }
     next.leader = leader;
     // A set that was lost as a whole still holds those that did not come back.
     next.isr.retain(|broker| *broker == leader || (electorate.active)(*broker));

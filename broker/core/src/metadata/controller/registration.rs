@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use odradek_probe::{Mutation, mutated, reached};
+
 use uuid::Uuid;
 
 use super::Controller;
@@ -99,7 +101,14 @@ impl Controller {
             loss.or((!broker.fenced).then_some(Loss::Fenced))
         });
         tracing::info!(broker = request.broker_id, epoch, ?loss, "a broker registered");
-        if let Some(loss) = loss {
+        if let Some(loss) = loss
+            && !(loss == Loss::Data && mutated(Mutation::EmptyDiskStaysInSync))
+        {
+            reached(if loss == Loss::Data {
+                "registration with an empty disk"
+            } else {
+                "registration after an unclean stop"
+            });
             self.lose(&BTreeSet::from([request.broker_id]), loss);
         }
         epoch

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use odradek_core::time::Now;
 use odradek_log::ReadError;
+use odradek_probe::{Mutation, mutated};
 use odradek_wire::fetch::{FetchResponse, FetchedPartition, FetchedTopic, NodeEndpoint};
 use odradek_wire::messages::FetchRequest;
 use odradek_wire::messages::fetch_request::FetchPartition;
@@ -116,7 +117,9 @@ impl BrokerNode {
                 let log_start = partition.log.log_start_offset();
                 let log_end = partition.log.log_end_offset();
                 let Some(leader) = partition.leader_mut() else { continue };
-                let right_epoch = asked.current_leader_epoch < 0 || asked.current_leader_epoch == leader.epoch();
+                let right_epoch = asked.current_leader_epoch < 0
+                    || asked.current_leader_epoch == leader.epoch()
+                    || mutated(Mutation::IgnoreFetchEpoch);
                 if !agrees || !right_epoch || !(log_start..=log_end).contains(&asked.fetch_offset) {
                     continue;
                 }
@@ -191,7 +194,10 @@ impl BrokerNode {
             return answer;
         };
         let epoch = leader.epoch();
-        if asked.current_leader_epoch >= 0 && asked.current_leader_epoch != epoch {
+        if asked.current_leader_epoch >= 0
+            && asked.current_leader_epoch != epoch
+            && !mutated(Mutation::IgnoreFetchEpoch)
+        {
             let code = if asked.current_leader_epoch < epoch {
                 codes::FENCED_LEADER_EPOCH
             } else {
@@ -225,7 +231,8 @@ impl BrokerNode {
                 Some(_) => {}
             }
         }
-        let upper = if follower.is_some() { log.log_end_offset() } else { high_watermark };
+        let all = follower.is_some() || mutated(Mutation::ServeAboveHighWatermark);
+        let upper = if all { log.log_end_offset() } else { high_watermark };
         if asked.fetch_offset > upper && asked.fetch_offset <= log.log_end_offset() {
             // Not committed yet: nothing to see, and nothing wrong.
             return answer;

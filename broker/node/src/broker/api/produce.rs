@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use odradek_core::group::WriteId;
 use odradek_core::time::Now;
 use odradek_log::Appended;
+use odradek_probe::{Mutation, mutated, reached};
 use odradek_wire::batch::RecordBatches;
 use odradek_wire::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse};
 use odradek_wire::messages::{BrokerId, ProduceResponse, TopicName};
@@ -85,7 +86,7 @@ fn is_committed(partitions: &BTreeMap<LogKey, Partition>, at: Required) -> Resul
     let Some(leader) = leader.filter(|leader| leader.epoch() == at.epoch) else {
         return Err(codes::NOT_LEADER_OR_FOLLOWER);
     };
-    if leader.high_watermark() < at.end_offset {
+    if leader.high_watermark() < at.end_offset && !mutated(Mutation::AnswerBeforeHighWatermark) {
         return Ok(false);
     }
     if leader.has_min_insync() { Ok(true) } else { Err(codes::NOT_ENOUGH_REPLICAS_AFTER_APPEND) }
@@ -199,6 +200,7 @@ impl BrokerNode {
         let at = Required { key, epoch, base_offset: appended.base_offset, end_offset: appended.last_offset + 1 };
         if appended.duplicate {
             self.rare.duplicates += 1;
+            reached("duplicate answered as success");
         } else {
             partition.unflushed += appended.last_offset - appended.base_offset + 1;
             let end = partition.log.log_end_offset();
@@ -240,6 +242,7 @@ impl BrokerNode {
             match wait {
                 AckWait::Producer(mut wait) => {
                     for result in wait.results.iter_mut().filter(|result| result.waits.is_some()) {
+                        reached("acks=all timed out");
                         result.error = codes::REQUEST_TIMED_OUT;
                     }
                     self.producer_done(*wait, out);
