@@ -35,7 +35,7 @@ pub fn broker(
         inter_broker_listener: config.listeners.inter_broker.clone(),
         controllers: config.quorum.voters.keys().copied().collect(),
         log_dirs,
-        heartbeat_interval_ms: millis(config.node.heartbeat_interval),
+        heartbeat_interval_ms: heartbeat_interval(config),
         registration_timeout_ms: millis(config.node.registration_timeout),
         controlled_shutdown_max_ms: match config.node.controlled_shutdown {
             true => millis(config.own.shutdown_timeout),
@@ -88,6 +88,8 @@ pub fn controller(
         directory_id: Some(directory_id),
         controller: ControllerConfig {
             session_timeout_ms: millis(config.node.session_timeout),
+            silence_timeout_ms: millis(config.own.silence_timeout),
+            disconnect_grace_ms: millis(config.own.disconnect_grace),
             default_replication_factor: config.topics.replication_factor,
             num_partitions: config.topics.num_partitions,
             delete_topic_enable: config.topics.delete_enable,
@@ -101,6 +103,15 @@ pub fn controller(
         tick_ms: (millis(quorum.election_timeout) / ELECTION_TICKS).max(10),
         election_ticks: ELECTION_TICKS as u32,
         ..defaults
+    }
+}
+
+/// Kafka's interval, or a shorter one when a short silence counts.
+fn heartbeat_interval(config: &ServerConfig) -> u64 {
+    let interval = millis(config.node.heartbeat_interval);
+    match millis(config.own.silence_timeout) {
+        0 => interval,
+        silence => interval.min(silence / 8),
     }
 }
 

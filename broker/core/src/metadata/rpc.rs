@@ -322,6 +322,10 @@ pub struct FetchMetadataRequest {
     /// How long the answer may wait for something new.
     #[prost(uint32, tag = "3")]
     pub max_wait_ms: u32,
+    /// The largest controller epoch that the asker has heard of: the answer does not wait when there is an active
+    /// controller with a larger one.
+    #[prost(sint64, optional, tag = "4")]
+    pub leader_epoch: Option<i64>,
 }
 
 /// Committed metadata.

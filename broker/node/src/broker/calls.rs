@@ -14,9 +14,12 @@ use crate::event::{CallError, CallId, Command, LogKey, Peer, PeerRequest, PeerRe
 /// What an answer is for.
 #[derive(Debug)]
 pub(super) enum Pending {
-    Register,
-    Heartbeat,
-    FetchMetadata,
+    /// Answers to all but the last of these, by their number, come too late.
+    Register(u64),
+    /// As above.
+    Heartbeat(u64),
+    /// As above.
+    FetchMetadata(u64),
     AlterPartition(BTreeMap<LogKey, IsrProposal>),
     ProducerIds,
     Forward(Box<Forwarded>),
@@ -32,9 +35,16 @@ pub(super) struct Calls {
     pending: BTreeMap<CallId, (Pending, Option<i32>)>,
     /// Told by a controller.
     active_controller: Option<i32>,
+    /// The largest epoch of an active controller that was heard of.
+    controller_epoch: i64,
+    /// Did not answer: other controllers may name it as the active one for a while still.
+    distrusted: Option<(i32, u64)>,
     /// Asked when nobody told, and moved on after a failure.
     turn: usize,
 }
+
+/// For how long a controller that did not answer is not believed to be the active one, when others say so.
+const DISTRUST_MS: u64 = 1_000;
 
 impl Calls {
     /// As far as this broker knows.
@@ -48,18 +58,46 @@ impl Calls {
             .or_else(|| controllers.get(self.turn % controllers.len().max(1)).copied())
     }
 
-    pub fn learn_controller(&mut self, id: i32) {
-        if id >= 0 {
-            self.active_controller = Some(id);
-        }
+    /// The largest epoch of an active controller that was heard of.
+    pub fn controller_epoch(&self) -> i64 {
+        self.controller_epoch
     }
 
-    /// That controller did not answer, or is not the active one.
+    /// A controller said who is the active one, and in which epoch. True when that is news.
+    pub fn learn_controller(&mut self, now: Now, id: i32, epoch: i64) -> bool {
+        if id < 0 || epoch < self.controller_epoch {
+            return false;
+        }
+        if epoch > self.controller_epoch {
+            self.controller_epoch = epoch;
+            self.distrusted = None;
+        }
+        self.hinted(now, id)
+    }
+
+    /// Another controller took `id` for the active one. True when that is news.
+    fn hinted(&mut self, now: Now, id: i32) -> bool {
+        let distrusted = self.distrusted.is_some_and(|(other, until)| other == id && now.mono_ms < until);
+        if id < 0 || distrusted {
+            return false;
+        }
+        self.active_controller.replace(id) != Some(id)
+    }
+
+    /// That controller is not the active one.
     fn avoid(&mut self, id: Option<i32>) {
         if self.active_controller.is_none() || self.active_controller == id {
             self.active_controller = None;
             self.turn = self.turn.wrapping_add(1);
         }
+    }
+
+    /// That controller did not answer. True when it was the active one.
+    fn failed(&mut self, now: Now, id: Option<i32>) -> bool {
+        let active = self.active_controller.is_some() && self.active_controller == id;
+        self.distrusted = id.map(|id| (id, now.mono_ms + DISTRUST_MS));
+        self.avoid(id);
+        active
     }
 }
 
@@ -114,22 +152,27 @@ impl BrokerNode {
             return;
         }
         let answer = match result {
-            Ok(PeerResponse::Controller(response)) => self.controller_answer(controller, *response),
+            Ok(PeerResponse::Controller(response)) => self.controller_answer(now, controller, *response),
             Ok(PeerResponse::Fetch(_)) => Err("an answer to a fetch".to_owned()),
             Err(error) => {
-                self.calls.avoid(controller);
+                if self.calls.failed(now, controller) {
+                    // It may be gone, or only the connection to it: a word of this broker is wanted in either case.
+                    self.speak_soon(now);
+                }
                 Err(format!("{error:?}"))
             }
         };
         match (pending, answer) {
-            (Pending::Register, Ok(Answer::RegisterBroker(response))) => self.registered(now, response, out),
-            (Pending::Register, answer) => self.registration_failed(now, why(answer), out),
-            (Pending::Heartbeat, Ok(Answer::Heartbeat(response))) => self.heartbeat_answered(now, &response, out),
-            (Pending::Heartbeat, answer) => self.heartbeat_failed(now, &why(answer)),
-            (Pending::FetchMetadata, Ok(Answer::FetchMetadata(response))) => {
+            (Pending::Register(nth) | Pending::Heartbeat(nth), _) if !self.lifecycle.is_last(nth) => {}
+            (Pending::Register(_), Ok(Answer::RegisterBroker(response))) => self.registered(now, response, out),
+            (Pending::Register(_), answer) => self.registration_failed(now, why(answer), out),
+            (Pending::Heartbeat(_), Ok(Answer::Heartbeat(response))) => self.heartbeat_answered(now, &response, out),
+            (Pending::Heartbeat(_), answer) => self.heartbeat_failed(now, &why(answer)),
+            (Pending::FetchMetadata(nth), _) if !self.follow.is_last(nth) => {}
+            (Pending::FetchMetadata(_), Ok(Answer::FetchMetadata(response))) => {
                 self.metadata_answered(now, response, out);
             }
-            (Pending::FetchMetadata, answer) => self.metadata_failed(now, &why(answer)),
+            (Pending::FetchMetadata(_), answer) => self.metadata_failed(now, &why(answer)),
             (Pending::AlterPartition(sent), Ok(Answer::AlterPartition(response))) => {
                 self.isr_changes_answered(now, sent, response);
             }
@@ -147,11 +190,16 @@ impl BrokerNode {
         }
     }
 
-    fn controller_answer(&mut self, asked: Option<i32>, response: ControllerResponse) -> Result<Answer, String> {
+    fn controller_answer(
+        &mut self,
+        now: Now,
+        asked: Option<i32>,
+        response: ControllerResponse,
+    ) -> Result<Answer, String> {
         if response.error_code == NOT_CONTROLLER {
             self.calls.avoid(asked);
-            if Some(response.leader_id) != asked {
-                self.calls.learn_controller(response.leader_id);
+            if Some(response.leader_id) != asked && self.calls.hinted(now, response.leader_id) {
+                self.controller_changed(now);
             }
             return Err(format!("controller {asked:?} is not the active one"));
         }

@@ -19,6 +19,8 @@ const RETRY_MS: u64 = 100;
 pub(super) struct MetadataFollower {
     applied: u64,
     in_flight: bool,
+    /// How many fetches were sent; only the last one's answer counts.
+    sent: u64,
     next_ms: u64,
     /// Everything that was committed before this broker registered has been seen.
     pub caught_up: bool,
@@ -26,12 +28,17 @@ pub(super) struct MetadataFollower {
 
 impl MetadataFollower {
     pub fn new(now: Now) -> MetadataFollower {
-        MetadataFollower { applied: 0, in_flight: false, next_ms: now.mono_ms, caught_up: false }
+        MetadataFollower { applied: 0, in_flight: false, sent: 0, next_ms: now.mono_ms, caught_up: false }
     }
 
     /// The last offset that was applied.
     pub fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// Whether the fetch with that number is the last one.
+    pub fn is_last(&self, nth: u64) -> bool {
+        self.sent == nth
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
@@ -40,18 +47,29 @@ impl MetadataFollower {
 }
 
 impl BrokerNode {
+    /// Another controller is the active one: it presumes this broker alive for a short while only, and knows what is
+    /// new first. What is under way to another one is not waited for.
+    pub(super) fn controller_changed(&mut self, now: Now) {
+        tracing::debug!(controller = self.calls.active_controller(), "the active controller changed");
+        self.lifecycle.ask_anew(now);
+        self.follow.in_flight = false;
+        self.follow.next_ms = now.mono_ms;
+    }
+
     pub(super) fn follow_metadata(&mut self, now: Now, out: &mut Vec<Command>) {
         if self.follow.in_flight || now.mono_ms < self.follow.next_ms {
             return;
         }
         self.follow.in_flight = true;
+        self.follow.sent += 1;
         let request = FetchMetadataRequest {
             node_id: self.config.node_id,
             from_offset: self.follow.applied + 1,
             max_wait_ms: MAX_WAIT_MS,
+            leader_epoch: Some(self.calls.controller_epoch()),
         };
         let timeout = u64::from(MAX_WAIT_MS) + 3_000;
-        self.call_controller(now, request.into(), timeout, Pending::FetchMetadata, out);
+        self.call_controller(now, request.into(), timeout, Pending::FetchMetadata(self.follow.sent), out);
     }
 
     pub(super) fn metadata_failed(&mut self, now: Now, reason: &str) {
@@ -64,7 +82,9 @@ impl BrokerNode {
         if response.error_code != 0 {
             return self.metadata_failed(now, &format!("error {}", response.error_code));
         }
-        self.calls.learn_controller(response.leader_id);
+        if self.calls.learn_controller(now, response.leader_id, response.leader_epoch) {
+            self.controller_changed(now);
+        }
         let before = self.image.clone();
         if let Err(reason) = self.take_metadata(&response) {
             out.push(Command::Fatal { reason: format!("the controllers' metadata: {reason}"), exit_code: 1 });

@@ -12,6 +12,10 @@ use super::codes;
 use crate::event::{BrokerState, Command};
 
 const RETRY_MS: u64 = 100;
+/// A broker that is refused tries again ever more slowly, up to this.
+const REGISTER_RETRY_MAX_MS: u64 = 1_000;
+/// How long the answer to a heartbeat may take. The connection is made anew after that, so it is not too short.
+const HEARTBEAT_TIMEOUT_MS: u64 = 1_000;
 /// While something is about to change (unfencing, shutdown), answers are wanted sooner than the interval.
 const EAGER_MS: u64 = 50;
 /// A stopping broker that hears nothing from an active controller for so long has nobody to hand its leaders over to,
@@ -32,6 +36,10 @@ pub(super) struct Lifecycle {
     stopped: bool,
     /// A registration or a heartbeat is under way.
     in_flight: bool,
+    /// How many of them were sent; only the last one's answer counts.
+    sent: u64,
+    /// The pause after the next refused registration.
+    register_retry_ms: u64,
     next_ms: u64,
     registering_since: u64,
     refused: bool,
@@ -48,6 +56,8 @@ impl Lifecycle {
             heard_ms: now.mono_ms,
             stopped: false,
             in_flight: false,
+            sent: 0,
+            register_retry_ms: RETRY_MS,
             next_ms: now.mono_ms,
             registering_since: now.mono_ms,
             refused: false,
@@ -62,6 +72,18 @@ impl Lifecycle {
     /// Registered, and the controller counts this broker as alive.
     pub fn is_unfenced(&self) -> bool {
         self.epoch.is_some() && !self.fenced
+    }
+
+    /// Whether the registration or heartbeat with that number is the last one.
+    pub fn is_last(&self, nth: u64) -> bool {
+        self.sent == nth
+    }
+
+    /// There is another active controller: it is told of this broker at once.
+    pub fn ask_anew(&mut self, now: Now) {
+        self.in_flight = false;
+        self.next_ms = now.mono_ms;
+        self.register_retry_ms = RETRY_MS;
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
@@ -90,6 +112,7 @@ impl BrokerNode {
             return;
         }
         self.lifecycle.in_flight = true;
+        self.lifecycle.sent += 1;
         match self.lifecycle.epoch {
             None => self.register(now, out),
             Some(broker_epoch) => {
@@ -100,8 +123,8 @@ impl BrokerNode {
                     want_fence: false,
                     want_shutdown: self.lifecycle.stopping_since.is_some(),
                 };
-                let timeout = self.config.heartbeat_interval_ms.max(1_000);
-                self.call_controller(now, request.into(), timeout, Pending::Heartbeat, out);
+                let pending = Pending::Heartbeat(self.lifecycle.sent);
+                self.call_controller(now, request.into(), HEARTBEAT_TIMEOUT_MS, pending, out);
             }
         }
     }
@@ -126,7 +149,14 @@ impl BrokerNode {
             log_dirs: self.config.log_dirs.iter().map(|dir| dir.id.as_bytes().to_vec()).collect(),
             previous_broker_epoch: self.lifecycle.previous_epoch,
         };
-        self.call_controller(now, request.into(), 5_000, Pending::Register, out);
+        self.call_controller(now, request.into(), 5_000, Pending::Register(self.lifecycle.sent), out);
+    }
+
+    /// The connection to the active controller broke: it waits for a word on another one.
+    pub(super) fn speak_soon(&mut self, now: Now) {
+        if self.lifecycle.epoch.is_some() {
+            self.lifecycle.next_ms = self.lifecycle.next_ms.min(now.mono_ms);
+        }
     }
 
     pub(super) fn registered(&mut self, now: Now, response: RegisterBrokerResponse, out: &mut Vec<Command>) {
@@ -136,6 +166,7 @@ impl BrokerNode {
             codes::NONE => {
                 tracing::info!(epoch = response.broker_epoch, "registered");
                 self.lifecycle.epoch = Some(response.broker_epoch);
+                self.lifecycle.register_retry_ms = RETRY_MS;
                 self.lifecycle.fenced = true;
                 self.cluster_id = Some(response.cluster_id);
                 out.push(Command::State(BrokerState::Fenced));
@@ -154,7 +185,8 @@ impl BrokerNode {
     /// The session of an earlier life of this broker may have to end first, so a refusal is not the end.
     pub(super) fn registration_failed(&mut self, now: Now, reason: String, out: &mut Vec<Command>) {
         self.lifecycle.in_flight = false;
-        self.lifecycle.next_ms = now.mono_ms + RETRY_MS;
+        self.lifecycle.next_ms = now.mono_ms + self.lifecycle.register_retry_ms;
+        self.lifecycle.register_retry_ms = (self.lifecycle.register_retry_ms * 2).min(REGISTER_RETRY_MAX_MS);
         let node_id = self.config.node_id;
         if now.mono_ms.saturating_sub(self.lifecycle.registering_since) >= self.config.registration_timeout_ms {
             let reason = format!(
@@ -230,7 +262,7 @@ impl BrokerNode {
     pub(super) fn heartbeat_failed(&mut self, now: Now, reason: &str) {
         tracing::debug!(reason, "heartbeat");
         self.lifecycle.in_flight = false;
-        self.lifecycle.next_ms = now.mono_ms + RETRY_MS;
+        self.lifecycle.next_ms = now.mono_ms + EAGER_MS;
     }
 
     /// SIGTERM.

@@ -12,6 +12,9 @@ use super::BrokerNode;
 use super::config::LogDir;
 use crate::event::{BlockingJob, Command, LogKey};
 
+/// More logs than this are closed with one sync of the file system, which may have more to do than to sync these.
+const SYNC_ONE_BY_ONE: usize = 16;
+
 /// The topic of the controllers' own log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
@@ -230,6 +233,41 @@ impl BrokerNode {
         }
     }
 
+    /// Closes all logs of one directory; when they are many, with one sync for all of them.
+    fn close_logs(&mut self, dir: usize, errors: &mut Vec<String>) {
+        let hosted = self.partitions.iter_mut().filter(|(_, partition)| partition.dir == dir);
+        let hosted = hosted.map(|(key, partition)| (partition.topic.to_string(), key.partition, &mut partition.log));
+        let found = self.found.values_mut().filter(|found| found.dir == dir);
+        let found = found.map(|found| (found.topic.clone(), found.key.partition, &mut found.log));
+        let mut jobs = Vec::new();
+        for (topic, partition, log) in hosted.chain(found) {
+            match log.close_job() {
+                Ok(Some(job)) => jobs.push((topic, partition, log, job)),
+                Ok(None) => {}
+                Err(error) => errors.push(format!("{topic}-{partition}: {error}")),
+            }
+        }
+        let at_once = jobs.len() > SYNC_ONE_BY_ONE;
+        let mut done = Vec::new();
+        for (topic, partition, log, job) in jobs {
+            match if at_once { job.run_unsynced() } else { job.run() } {
+                Ok(result) => done.push((log, result)),
+                Err(error) => {
+                    log.fail(format!("it could not be synced: {error}"));
+                    errors.push(format!("{topic}-{partition}: {error}"));
+                }
+            }
+        }
+        let path = &self.config.log_dirs[dir].path;
+        if at_once && let Err(error) = self.disk.sync_all(path) {
+            errors.push(format!("{}: {error}", path.display()));
+            return;
+        }
+        for (log, result) in done {
+            log.closed(result);
+        }
+    }
+
     /// The last thing that a broker does: syncs all logs, writes the checkpoints and the marker of a clean stop, so
     /// that the next start recovers nothing.
     ///
@@ -237,15 +275,8 @@ impl BrokerNode {
     /// A line for each log that could not be synced; the marker is left out then.
     pub fn close(&mut self) -> Result<(), Vec<String>> {
         let mut errors = Vec::new();
-        for (key, partition) in &mut self.partitions {
-            if let Err(error) = partition.log.close() {
-                errors.push(format!("{}-{}: {error}", partition.topic, key.partition));
-            }
-        }
-        for found in self.found.values_mut() {
-            if let Err(error) = found.log.close() {
-                errors.push(format!("{}-{}: {error}", found.topic, found.key.partition));
-            }
+        for dir in 0..self.config.log_dirs.len() {
+            self.close_logs(dir, &mut errors);
         }
         self.write_all_checkpoints();
         if !errors.is_empty() {

@@ -34,7 +34,10 @@ impl ControllerNode {
             ControllerEvent::PeerMessage { from, message } => {
                 let _ = self.peer_message(now, from, message)?;
             }
-            ControllerEvent::PeerUnreachable { peer } => self.quorum.unreachable(peer),
+            ControllerEvent::PeerUnreachable { peer } => {
+                self.unreachable.insert(peer);
+                self.quorum.unreachable(peer);
+            }
             ControllerEvent::Shutdown => self.shutdown(now),
             // What is due is done in every turn.
             ControllerEvent::Timer => {}
@@ -143,6 +146,7 @@ impl ControllerNode {
             }
             return Ok(false);
         }
+        self.unreachable.remove(&from);
         match self.quorum.step(&message.message) {
             Ok(()) => {}
             Err(StepError::Fatal(error)) => return Err(error.into()),
@@ -172,7 +176,10 @@ impl ControllerNode {
             controller.broker_has_applied(fetch.node_id, applied);
         }
         let waiting = WaitingFetch { request, connection, from: fetch.from_offset };
-        if fetch.from_offset.max(1) < self.window.end() || fetch.max_wait_ms == 0 {
+        let term = i64::try_from(self.quorum.term()).unwrap_or(i64::MAX);
+        let newer_leader =
+            self.quorum.leader().is_some() && fetch.leader_epoch.is_some_and(|known| (0..term).contains(&known));
+        if fetch.from_offset.max(1) < self.window.end() || fetch.max_wait_ms == 0 || newer_leader {
             return self.answer_fetch(waiting, out);
         }
         let wait = u64::from(fetch.max_wait_ms).min(LONGEST_WAIT_MS);

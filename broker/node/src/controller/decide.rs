@@ -75,6 +75,7 @@ impl ControllerNode {
     pub(super) fn tick_controller(&mut self, now: Now) {
         let offset = self.quorum.next_index();
         let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) else { return };
+        controller.awake(now);
         if controller.next_deadline().is_none_or(|deadline| deadline > now.mono_ms) {
             return;
         }
@@ -103,6 +104,12 @@ impl ControllerNode {
             let mut controller = Controller::new(self.image.clone(), config, now);
             // The first records of a new cluster come before anything that is asked of it.
             let records = controller.tick(now, self.quorum.next_index());
+            // A broker in the process of a controller that is gone is gone too, unless it says something.
+            for peer in &self.unreachable {
+                if let Ok(id) = i32::try_from(*peer) {
+                    controller.broker_disconnected(now, id);
+                }
+            }
             lead.controller = Some(controller);
             held = std::mem::take(&mut lead.held);
             if !records.is_empty() {

@@ -54,6 +54,8 @@ pub struct ControllerNode {
     progress: Progress,
     /// (leader, term) as brokers that wait were last told.
     known_leader: (Option<u64>, u64),
+    /// Controllers whose connection broke and that said nothing since.
+    unreachable: BTreeSet<u64>,
     /// Peers of other clusters that were complained about.
     foreign: BTreeSet<u64>,
     next_tick: Option<u64>,
@@ -105,6 +107,7 @@ impl ControllerNode {
             heartbeats: BTreeMap::new(),
             progress: Progress::default(),
             known_leader: (None, 0),
+            unreachable: BTreeSet::new(),
             foreign: BTreeSet::new(),
             next_tick,
             records_since: 0,

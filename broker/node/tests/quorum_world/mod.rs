@@ -420,5 +420,5 @@ pub fn forward(api_key: i32, api_version: i32, body: Vec<u8>) -> ForwardRequest 
 }
 
 pub fn fetch(node_id: i32, from_offset: u64, max_wait_ms: u32) -> FetchMetadataRequest {
-    FetchMetadataRequest { node_id, from_offset, max_wait_ms }
+    FetchMetadataRequest { node_id, from_offset, max_wait_ms, leader_epoch: None }
 }

@@ -11,6 +11,8 @@ use super::values::Values;
 pub(super) const KEYS: &[Key] = &[
     fixed("odradek.cluster.id", Kind::String, None, Check::Any, Class::Honoured),
     fixed("odradek.http.listener", Kind::String, None, Check::Any, Class::Honoured),
+    fixed("odradek.broker.disconnect.grace.ms", Kind::Long, Some("300"), Check::Between(50, 60_000), Class::Honoured),
+    fixed("odradek.broker.silence.timeout.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
 ];
 
@@ -21,6 +23,14 @@ pub struct OwnSettings {
     pub cluster_id: Option<String>,
     /// `odradek.http.listener`: where /livez, /readyz and /metrics are served; `None`: nowhere.
     pub http: Option<SocketAddr>,
+    /// `odradek.broker.disconnect.grace.ms`: a broker whose connection to the active controller breaks is fenced when
+    /// it says nothing for so long. A process that was killed is told by this; one that is stopped for a moment keeps
+    /// its connection.
+    pub disconnect_grace: Duration,
+    /// `odradek.broker.silence.timeout.ms`: a broker that says nothing for so long is fenced while at least half of all
+    /// brokers are heard; else only after `broker.session.timeout.ms`. Brokers send a heartbeat at least eight times in
+    /// it. 0: `broker.session.timeout.ms` alone counts, as in Kafka.
+    pub silence_timeout: Duration,
     /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
     pub shutdown_timeout: Duration,
 }
@@ -43,8 +53,15 @@ impl OwnSettings {
             }
             address
         });
+        let millis = |name: &str| Duration::from_millis(values.unsigned(name));
+        let silence_timeout = millis("odradek.broker.silence.timeout.ms");
+        if !silence_timeout.is_zero() && silence_timeout < Duration::from_millis(500) {
+            let what = "must be 0 (off) or at least 500: eight heartbeats have to fit in";
+            problems.errors.push(values.problem("odradek.broker.silence.timeout.ms", what));
+        }
+        let disconnect_grace = millis("odradek.broker.disconnect.grace.ms");
         let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
-        Self { cluster_id, http, shutdown_timeout }
+        Self { cluster_id, http, disconnect_grace, silence_timeout, shutdown_timeout }
     }
 }
 

@@ -12,7 +12,11 @@ pub struct ControllerConfig {
     pub seed: u64,
     /// `broker.session.timeout.ms`: a broker that says nothing for so long is fenced.
     pub session_timeout_ms: u64,
-    /// A broker whose connection broke, and that says nothing for so long, is fenced.
+    /// `odradek.broker.silence.timeout.ms`: a broker that says nothing for so long, while at least half of all brokers
+    /// were heard, is fenced before its session ends. 0: never.
+    pub silence_timeout_ms: u64,
+    /// `odradek.broker.disconnect.grace.ms`: a broker whose connection broke, and that says nothing for so long, is
+    /// fenced.
     pub disconnect_grace_ms: u64,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
@@ -31,6 +35,9 @@ pub struct ControllerConfig {
     pub rebalance_step: usize,
     /// The pause between two such steps, in milliseconds.
     pub rebalance_step_ms: u64,
+    /// At most so many partitions are moved off a broker that stops in one step; the next step comes with its next
+    /// heartbeat.
+    pub shutdown_step: usize,
     /// At most so many records come of one request: a larger one is refused.
     pub max_records_per_request: usize,
     /// The static server properties, by their broker keys (such as `min.insync.replicas` or
@@ -39,13 +46,14 @@ pub struct ControllerConfig {
 }
 
 impl Default for ControllerConfig {
-    /// Kafka 4.4's defaults.
+    /// Kafka 4.4's defaults, and our own.
     fn default() -> ControllerConfig {
         ControllerConfig {
             cluster_id: String::new(),
             seed: 0,
             session_timeout_ms: 9_000,
-            disconnect_grace_ms: 1_500,
+            silence_timeout_ms: 2_000,
+            disconnect_grace_ms: 300,
             default_replication_factor: 1,
             num_partitions: 1,
             delete_topic_enable: true,
@@ -54,6 +62,7 @@ impl Default for ControllerConfig {
             leader_imbalance_percentage: 10,
             rebalance_step: 1_000,
             rebalance_step_ms: 100,
+            shutdown_step: 5_000,
             max_records_per_request: 10_000,
             server_properties: BTreeMap::new(),
         }

@@ -32,6 +32,7 @@ mod producer_ids;
 mod random;
 mod registration;
 mod sessions;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +40,7 @@ pub use config::ControllerConfig;
 
 use self::index::PartitionIndex;
 use self::random::Random;
-use self::sessions::Sessions;
+use self::sessions::{Patience, Sessions};
 use super::image::{Image, TopicPartition};
 use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, PartitionChange, Record};
 use super::rpc::{ControllerRequest, ControllerResponse, Request};
@@ -81,19 +82,18 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// The controller of a node that just became active. Every unfenced broker gets a full
-    /// session from `now` on.
+    /// The controller of a node that just became active. Every unfenced broker is presumed alive, and has some time
+    /// from `now` on to say so.
     #[must_use]
     pub fn new(image: Image, config: ControllerConfig, now: Now) -> Controller {
-        let mut sessions = Sessions::default();
+        let patience = Patience {
+            session_ms: config.session_timeout_ms,
+            silence_ms: config.silence_timeout_ms,
+            disconnect_ms: config.disconnect_grace_ms,
+        };
+        let mut sessions = Sessions::new(patience, now.mono_ms);
         for broker in image.alive_brokers() {
-            sessions.presume(broker.id, now.mono_ms + config.session_timeout_ms);
-            if broker.in_controlled_shutdown
-                && let Some(session) = sessions.get_mut(broker.id)
-            {
-                // When it began is not known, but not after what is committed.
-                session.shutdown_offset = Some(image.offset());
-            }
+            sessions.presume(broker.id, now.mono_ms);
         }
         Controller {
             random: Random::new(config.seed, image.offset()),
@@ -115,6 +115,7 @@ impl Controller {
     /// get an answer without content.
     pub fn handle(&mut self, now: Now, offset_hint: u64, request: &ControllerRequest) -> Decision {
         self.offset = offset_hint;
+        self.awake(now);
         let response = match &request.request {
             Some(Request::RegisterBroker(request)) => self.register(now, request).into(),
             Some(Request::Heartbeat(request)) => self.heartbeat(now, request).into(),
@@ -132,9 +133,13 @@ impl Controller {
     pub fn tick(&mut self, now: Now, offset_hint: u64) -> Vec<Record> {
         self.offset = offset_hint;
         self.bootstrap();
+        self.awake(now);
         self.sessions.excuse(now.mono_ms, MOST_LATE_MS);
         let expired = self.sessions.take_expired(now.mono_ms);
-        self.fence(&expired);
+        for (broker, why) in &expired {
+            tracing::info!(broker, ?why, "a broker's session ended");
+        }
+        self.fence(&expired.into_iter().map(|(broker, _)| broker).collect::<Vec<_>>());
         self.rebalance_leaders(now);
         std::mem::take(&mut self.records)
     }
@@ -148,10 +153,16 @@ impl Controller {
         [self.sessions.next_end(), self.rebalance.due()].into_iter().flatten().min()
     }
 
+    /// To be told whenever the node runs, with or without anything to decide: a controller that was stopped for a while
+    /// must not take its own silence for the brokers'.
+    pub fn awake(&mut self, now: Now) {
+        self.sessions.awake(now.mono_ms, MOST_LATE_MS);
+    }
+
     /// The last connection of a broker broke. It is fenced if neither a heartbeat nor a
     /// registration comes within [`ControllerConfig::disconnect_grace_ms`].
     pub fn broker_disconnected(&mut self, now: Now, broker_id: i32) {
-        self.sessions.broken(broker_id, now.mono_ms + self.config.disconnect_grace_ms);
+        self.sessions.broken(broker_id, now.mono_ms);
     }
 
     /// A broker asked for the metadata that follows on `offset`: it has applied it up to there.

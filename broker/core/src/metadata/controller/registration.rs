@@ -84,17 +84,16 @@ impl Controller {
 
     /// Writes the registration; the broker's epoch.
     fn accept(&mut self, now: Now, request: &RegisterBrokerRequest, valid: &Valid) -> i64 {
-        let deadline = now.mono_ms + self.config.session_timeout_ms;
         let before = self.image.broker(request.broker_id).cloned();
         if let Some(broker) = before.as_ref().filter(|it| it.incarnation == valid.incarnation) {
             // The same process: it did not get the answer, or something about it changed.
-            self.sessions.touch(broker.id, deadline);
+            self.sessions.touch(broker.id, now.mono_ms);
             self.amend(request, valid, broker);
             return broker.epoch;
         }
         let epoch = i64::try_from(self.offset).unwrap_or(i64::MAX);
         self.write(valid.to_record(request, epoch));
-        self.sessions.open(request.broker_id, deadline);
+        self.sessions.open(request.broker_id, now.mono_ms);
         let loss = before.and_then(|broker| {
             // Even after a clean stop: what was not fenced until now is from now on.
             let loss = valid.loss_since(&broker, request.previous_broker_epoch);

@@ -21,7 +21,7 @@ fn a_broken_connection_ends_it_sooner() {
     let mut cluster = Cluster::of(3);
     cluster.create_on("t", &[&[1, 2, 3]]);
     cluster.controller.broker_disconnected(cluster.now, 1);
-    cluster.pass(1_499);
+    cluster.pass(299);
     assert_eq!(cluster.state("t", 0).0, 1);
     cluster.pass(1);
     assert_eq!(cluster.state("t", 0), (2, vec![2, 3]));
@@ -31,14 +31,43 @@ fn a_broken_connection_ends_it_sooner() {
 fn a_heartbeat_on_a_new_connection_keeps_it() {
     let mut cluster = Cluster::of(2);
     cluster.controller.broker_disconnected(cluster.now, 1);
-    cluster.pass(1_000);
+    cluster.pass(200);
     cluster.heartbeat(1);
     cluster.pass(1_000);
     assert!(!cluster.committed.broker(1).unwrap().fenced);
 }
 
 #[test]
-fn a_new_controller_gives_full_sessions() {
+fn of_those_presumed_alive_who_does_not_come_is_fenced() {
+    let mut cluster = Cluster::of(3);
+    cluster.create_on("t", &[&[1, 2, 3]]);
+    cluster.fail_over();
+    for _ in 0..6 {
+        assert_eq!(cluster.state("t", 0).0, 1);
+        cluster.pass(250);
+        cluster.heartbeat(2);
+        cluster.heartbeat(3);
+    }
+    cluster.pass(250);
+    assert_eq!(cluster.state("t", 0), (2, vec![2, 3]));
+}
+
+#[test]
+fn one_silent_broker_loses_its_leaders_soon() {
+    let mut cluster = Cluster::of(3);
+    cluster.create_on("t", &[&[1, 2, 3]]);
+    for _ in 0..7 {
+        cluster.pass(250);
+        cluster.heartbeat(2);
+        cluster.heartbeat(3);
+        assert_eq!(cluster.state("t", 0).0, 1);
+    }
+    cluster.pass(250);
+    assert_eq!(cluster.state("t", 0), (2, vec![2, 3]));
+}
+
+#[test]
+fn a_new_controller_gives_full_sessions_while_nobody_comes() {
     let mut cluster = Cluster::of(3);
     cluster.pass(8_999);
     cluster.fail_over();

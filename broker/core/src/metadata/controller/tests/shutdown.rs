@@ -1,6 +1,7 @@
 //! Leaders leave before the process does (M22).
 
 use super::Cluster;
+use crate::metadata::controller::ControllerConfig;
 
 #[test]
 fn leaders_leave_first() {
@@ -73,4 +74,25 @@ fn a_clean_stop_keeps_the_last_replica_in_sync_after_a_fail_over() {
     cluster.heartbeat(2);
     assert!(cluster.heartbeat_with(1, false, true).should_shutdown);
     assert_eq!(cluster.state("t", 0), (2, vec![2]));
+}
+
+#[test]
+fn many_leaders_leave_step_by_step() {
+    let config = ControllerConfig { shutdown_step: 4, ..ControllerConfig::default() };
+    let mut cluster = Cluster::with(config);
+    for id in 1..=3 {
+        cluster.start(id);
+    }
+    cluster.create_on("t", &[&[1, 2, 3][..]; 10]);
+    let mut led = Vec::new();
+    for _ in 0..3 {
+        assert!(!cluster.heartbeat_with(1, false, true).should_shutdown);
+        led.push((0..10).filter(|partition| cluster.state("t", *partition).0 == 1).count());
+    }
+    assert_eq!(led, [6, 2, 0]);
+    let before = cluster.controller.examined_partitions();
+    cluster.heartbeat(2);
+    cluster.heartbeat(3);
+    assert!(cluster.heartbeat_with(1, false, true).should_shutdown);
+    assert_eq!(cluster.controller.examined_partitions(), before, "nothing is looked at twice");
 }

@@ -122,7 +122,8 @@ impl Cluster {
                 let before = known.clone();
                 if empty_disk {
                     let dir = known.log_dirs[0];
-                    known.log_dirs = vec![if dir < 200 { dir + 100 } else { dir - 100 }];
+                    // Never an id that another broker has, nor one of its own that a lost registration told of.
+                    known.log_dirs = vec![100 + (dir - 100 + BROKERS as u8) % 150];
                 }
                 if self.register(broker, clean).error_code != 0 {
                     // The first process goes on.
