@@ -63,7 +63,19 @@ pub fn run(command: &mut Command, input: &[u8]) -> Result<Output> {
 /// # Errors
 /// The jars cannot be fetched.
 pub fn kafka(class: &str) -> Result<Command> {
-    let jars = run(&mut Command::new(root().join("e2e/clients/kafka-jars")), b"")?.ok()?;
+    java("tools", class)
+}
+
+/// MirrorMaker 2, with its configuration file to come as an argument.
+///
+/// # Errors
+/// The jars cannot be fetched.
+pub fn mirror_maker() -> Result<Command> {
+    java("mirror", "org.apache.kafka.connect.mirror.MirrorMaker")
+}
+
+fn java(jars: &str, class: &str) -> Result<Command> {
+    let jars = run(Command::new(root().join("e2e/clients/kafka-jars")).arg(jars), b"")?.ok()?;
     let mut command = Command::new("java");
     command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
     command.arg(format!("{}/*", jars.trim())).arg(class);
