@@ -55,7 +55,8 @@ fn produce(bootstrap: &str, numbers: std::ops::Range<usize>) -> Result<()> {
 }
 
 fn topics(bootstrap: &str, arguments: &[&str]) -> Result<String> {
-    run(kafka("org.apache.kafka.tools.TopicCommand")?.args(["--bootstrap-server", bootstrap]).args(arguments), b"")?.ok()
+    run(kafka("org.apache.kafka.tools.TopicCommand")?.args(["--bootstrap-server", bootstrap]).args(arguments), b"")?
+        .ok()
 }
 
 #[test]
