@@ -49,6 +49,8 @@ pub fn broker(
         replica_fetch_min_bytes: replication.fetch_min_bytes,
         replica_fetch_backoff_ms: millis(replication.fetch_backoff),
         replica_socket_timeout_ms: millis(replication.socket_timeout),
+        replica_fetchers: replication.fetchers,
+        fetch_session_slots: replication.fetch_session_slots,
         fetch_max_bytes: replication.consumer_fetch_max_bytes,
         auto_create_topics: topics.auto_create,
         num_partitions: topics.num_partitions,

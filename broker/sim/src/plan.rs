@@ -33,6 +33,10 @@ pub struct Plan {
     pub break_per_thousand: u64,
     /// In 1,000 consensus messages, how many are lost.
     pub raft_loss_per_thousand: u64,
+    /// `num.replica.fetchers`.
+    pub replica_fetchers: u32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
 }
 
 impl Plan {
@@ -59,6 +63,8 @@ impl Plan {
             delay_us: *rng.pick(&[(50, 500), (200, 5_000), (1_000, 30_000)]),
             break_per_thousand: *rng.pick(&[0, 1, 10, 30]),
             raft_loss_per_thousand: *rng.pick(&[0, 10, 50]),
+            replica_fetchers: *rng.pick(&[1, 1, 2, 3]),
+            fetch_session_slots: *rng.pick(&[0, 1, 1_000, 1_000]),
         }
     }
 

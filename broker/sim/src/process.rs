@@ -170,6 +170,8 @@ fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
         replica_fetch_min_bytes: 1,
         replica_fetch_backoff_ms: 200,
         replica_socket_timeout_ms: 3_000,
+        replica_fetchers: plan.replica_fetchers,
+        fetch_session_slots: plan.fetch_session_slots,
         fetch_max_bytes: 50 << 20,
         auto_create_topics: false,
         num_partitions: 1,

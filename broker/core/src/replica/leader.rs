@@ -162,7 +162,11 @@ impl Leader {
     }
 
     /// The log grew. True when the high watermark moved.
-    pub fn appended(&mut self, log_end: i64) -> bool {
+    pub fn appended(&mut self, now_ms: u64, log_end: i64) -> bool {
+        // Who had everything until now was caught up until now: in a fetch session it had no reason to say so.
+        for remote in self.remotes.values_mut().filter(|remote| remote.log_end == self.log_end) {
+            remote.last_caught_up_ms = remote.last_caught_up_ms.max(now_ms);
+        }
         self.log_end = log_end;
         self.advance_high_watermark()
     }
@@ -310,7 +314,7 @@ mod tests {
     #[test]
     fn high_watermark_stands_still_below_min_insync() {
         let mut leader = leader(&[1], 2);
-        assert!(!leader.appended(20));
+        assert!(!leader.appended(1001, 20));
         assert_eq!(leader.high_watermark(), 4);
         assert!(!leader.has_min_insync());
     }
@@ -322,7 +326,7 @@ mod tests {
         let proposal = leader.follower_fetched(1001, 3, 8, 10, 0).proposal.expect("caught up");
         assert_eq!(proposal.isr, vec![(1, -1), (2, 7), (3, 8)]);
         assert!(leader.follower_fetched(1002, 3, 8, 10, 0).proposal.is_none());
-        leader.appended(12);
+        leader.appended(1002, 12);
         leader.follower_fetched(1003, 2, 7, 12, 0);
         assert_eq!(leader.high_watermark(), 10, "3 may be in the set already");
         leader.committed(10, &[1, 2, 3], &[1, 2, 3], 1003);
@@ -348,6 +352,16 @@ mod tests {
         assert_eq!(proposal.partition_epoch, 9);
         leader.proposal_failed();
         assert!(leader.check_lag(1103).is_some());
+    }
+
+    #[test]
+    fn who_was_level_until_the_log_grew_has_all_its_time() {
+        let mut leader = leader(&[1, 2], 1);
+        leader.follower_fetched(1001, 2, 7, 10, 0);
+        leader.appended(5000, 11);
+        assert!(leader.check_lag(5100).is_none(), "it said nothing, since there was nothing to say");
+        leader.appended(5101, 12);
+        assert!(leader.check_lag(5101).is_some(), "and now it had its time");
     }
 
     #[test]

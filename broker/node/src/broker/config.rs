@@ -95,6 +95,10 @@ pub struct BrokerConfig {
     pub replica_fetch_backoff_ms: u64,
     /// `replica.socket.timeout.ms`: how long an answer may be late.
     pub replica_socket_timeout_ms: u64,
+    /// `num.replica.fetchers`: fetches to one leader side by side, at least 1.
+    pub replica_fetchers: u32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
     /// `fetch.max.bytes`: the most that a consumer gets in one answer.
     pub fetch_max_bytes: i32,
     /// `auto.create.topics.enable`.

@@ -99,6 +99,7 @@ impl BrokerNode {
             return;
         }
         self.isr.in_flight = false;
+        let mut touched = Vec::new();
         for answer in response.partitions {
             let Ok(topic_id) = uuid::Uuid::from_slice(&answer.topic_id) else { continue };
             let key = LogKey { topic_id, partition: answer.partition };
@@ -109,6 +110,8 @@ impl BrokerNode {
             if leader.epoch() != proposal.leader_epoch {
                 continue;
             }
+            // Another follower may have caught up meanwhile, or this one wants to come in again: its next fetch tells.
+            touched.push(key);
             match answer.error_code as i16 {
                 codes::NONE => {
                     let replicas = leader.replicas().to_vec();
@@ -125,6 +128,9 @@ impl BrokerNode {
                     leader.proposal_failed();
                 }
             }
+        }
+        for key in touched {
+            self.fetch_later(key);
         }
     }
 

@@ -171,7 +171,7 @@ impl BrokerNode {
                 self.cluster_id = Some(response.cluster_id);
                 out.push(Command::State(BrokerState::Fenced));
                 // Followers name their registration when they fetch.
-                self.fetchers_due.extend(self.fetchers.keys());
+                self.fetchers_due.extend(self.fetchers.keys().copied());
                 self.caught_up(now, out);
             }
             codes::INCONSISTENT_CLUSTER_ID => {

@@ -9,6 +9,7 @@ mod api;
 mod calls;
 mod codes;
 mod config;
+mod dynamic;
 mod follow;
 mod isr;
 mod lifecycle;
@@ -27,6 +28,7 @@ pub use storage::{FoundLog, LogToOpen, ScannedDir, scan_dir};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use odradek_core::fetch_session::SessionCache;
 use odradek_core::group::GroupCoordinator;
 use odradek_core::metadata::image::Image;
 use odradek_core::purgatory::Purgatory;
@@ -35,13 +37,13 @@ use odradek_log::Disk;
 use uuid::Uuid;
 
 use self::admin::{Forwarded, Unseen};
-use self::api::{AckWait, DelayedFetch, Loading, ProducerIds};
+use self::api::{AckWait, DelayedFetch, FetchKey, FetchWatch, Loading, ProducerIds};
 use self::calls::Calls;
 use self::follow::MetadataFollower;
 use self::isr::IsrChanges;
 use self::lifecycle::Lifecycle;
 use self::partition::Partition;
-use self::replication::Fetcher;
+use self::replication::{Fetcher, FetcherId};
 use self::timers::Timers;
 use crate::event::{Command, Event, LogKey, Request, RequestContext};
 
@@ -71,13 +73,20 @@ pub struct BrokerNode {
     follow: MetadataFollower,
     /// Requests that came before the metadata.
     early: Vec<(RequestContext, Request)>,
-    fetchers: BTreeMap<i32, Fetcher>,
-    /// Leaders to look at in this turn.
-    fetchers_due: BTreeSet<i32>,
+    fetchers: BTreeMap<FetcherId, Fetcher>,
+    /// Fetchers to look at in this turn.
+    fetchers_due: BTreeSet<FetcherId>,
+    /// `num.replica.fetchers` as it is now.
+    replica_fetchers: u32,
+    /// Numbers the fetchers that were ever made.
+    fetcher_generations: u64,
     isr: IsrChanges,
     lag_checks: BTreeSet<(u64, LogKey)>,
     acks: Purgatory<LogKey, AckWait>,
-    fetches: Purgatory<LogKey, DelayedFetch>,
+    fetches: Purgatory<FetchWatch, DelayedFetch>,
+    fetch_sessions: SessionCache<FetchKey, LogKey>,
+    /// How often a partition was looked at for a fetch, since the start.
+    fetch_looks: u64,
     /// Partitions whose log end or high watermark moved in this turn.
     woken: BTreeSet<LogKey>,
     groups: GroupCoordinator,
@@ -113,10 +122,14 @@ impl BrokerNode {
             early: Vec::new(),
             fetchers: BTreeMap::new(),
             fetchers_due: BTreeSet::new(),
+            replica_fetchers: config.replica_fetchers.max(1),
+            fetcher_generations: 0,
             isr: IsrChanges::default(),
             lag_checks: BTreeSet::new(),
             acks: Purgatory::new(),
             fetches: Purgatory::new(),
+            fetch_sessions: SessionCache::new(config.fetch_session_slots, start.seed),
+            fetch_looks: 0,
             woken: BTreeSet::new(),
             groups,
             loading: BTreeMap::new(),

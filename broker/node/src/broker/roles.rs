@@ -43,9 +43,11 @@ impl BrokerNode {
         for resource in &changes.configs {
             match resource {
                 Resource::Topic(name) => self.topic_config_changed(name),
-                Resource::DefaultBroker => self.all_topic_configs_changed(),
-                Resource::Broker(id) if *id == self.config.node_id => self.all_topic_configs_changed(),
-                Resource::Broker(_) => {}
+                Resource::Broker(id) if *id != self.config.node_id => {}
+                Resource::DefaultBroker | Resource::Broker(_) => {
+                    self.settings_changed();
+                    self.all_topic_configs_changed();
+                }
             }
         }
         for id in &changes.brokers {
@@ -157,6 +159,8 @@ impl BrokerNode {
             if leader.committed(assignment.partition_epoch, &assignment.replicas, &assignment.isr, now.mono_ms) {
                 self.woken.insert(key);
             }
+            // A follower that is not in the set any more has to be heard again.
+            self.fetch_later(key);
             return;
         }
         let high_watermark = partition.high_watermark();

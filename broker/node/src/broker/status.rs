@@ -31,6 +31,14 @@ pub struct BrokerStatus {
     pub active_controller: i32,
     /// Bytes of all hosted logs.
     pub log_bytes: u64,
+    /// Fetch sessions that are open here, of followers and consumers.
+    pub fetch_sessions: usize,
+    /// Partitions of these sessions together.
+    pub fetch_session_partitions: usize,
+    /// Fetch sessions that had to go for others since the start.
+    pub fetch_session_evictions: u64,
+    /// How often a partition was looked at for a fetch since the start.
+    pub fetch_looks: u64,
 }
 
 /// How often rare paths were taken since the start.
@@ -73,6 +81,10 @@ impl BrokerNode {
             cluster_id: self.cluster_id.clone(),
             partitions: self.partitions.len(),
             metadata_offset: self.follow.applied(),
+            fetch_sessions: self.fetch_sessions.len(),
+            fetch_session_partitions: self.fetch_sessions.partitions(),
+            fetch_session_evictions: self.fetch_sessions.evictions(),
+            fetch_looks: self.fetch_looks,
             active_controller: self.calls.active_controller().unwrap_or(-1),
             ..BrokerStatus::default()
         };

@@ -172,11 +172,13 @@ impl BrokerNode {
 
     /// Segments that are too old or too many.
     pub(super) fn apply_retention(&mut self, now: Now, out: &mut Vec<Command>) {
+        let mut moved = Vec::new();
         for (key, partition) in &mut self.partitions {
             let high_watermark = partition.high_watermark();
             match partition.log.apply_retention(now.wall_ms, high_watermark) {
                 Ok(Some(job)) => {
                     self.checkpoints_due = true;
+                    moved.push(*key);
                     out.push(Command::Run(BlockingJob {
                         what: format!("retention of {}-{}", partition.topic, key.partition),
                         run: Box::new(move || job.run()),
@@ -187,6 +189,10 @@ impl BrokerNode {
                     tracing::error!(topic = %partition.topic, partition = key.partition, %error, "retention");
                 }
             }
+        }
+        for key in moved {
+            self.fetch_later(key);
+            self.refetch(key);
         }
     }
 

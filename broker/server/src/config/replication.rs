@@ -19,7 +19,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("replica.fetch.backoff.ms", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
     fixed("replica.socket.timeout.ms", Kind::Int, Some("30000"), Check::Any, Class::Honoured),
     fixed("replica.socket.receive.buffer.bytes", Kind::Int, Some("65536"), Check::Any, Class::NoEffect { why: "sockets to other brokers grow as the system lets them" }),
-    cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: "one fetch at a time to each leader carries all its partitions" }),
+    cluster_wide("num.replica.fetchers", Kind::Int, Some("1"), Check::AtLeast(1), Class::Honoured),
     fixed("replica.high.watermark.checkpoint.interval.ms", Kind::Long, Some("5000"), Check::Any, Class::Honoured),
     fixed("replica.selector.class", Kind::String, None, Check::Any, Class::Honoured),
     fixed("auto.leader.rebalance.enable", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("leader.imbalance.per.broker.percentage", Kind::Int, Some("10"), Check::Between(0, 100), Class::Honoured),
     fixed("unclean.leader.election.interval.ms", Kind::Long, Some("300000"), Check::AtLeast(1), Class::NoEffect { why: "an unclean election comes as soon as it is allowed and needed" }),
     fixed("fetch.max.bytes", Kind::Int, Some("57671680"), Check::AtLeast(1024), Class::Honoured),
-    fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::NoEffect { why: "fetch sessions are not kept yet: every fetch is a full one" }),
+    fixed("max.incremental.fetch.session.cache.slots", Kind::Int, Some("1000"), Check::AtLeast(0), Class::Honoured),
     fixed("fetch.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("producer.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("delete.records.purgatory.purge.interval.requests", Kind::Int, Some("1"), Check::Any, Class::NoEffect { why: PURGATORY }),
@@ -65,6 +65,10 @@ pub struct ReplicationSettings {
     pub socket_timeout: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`.
     pub high_watermark_checkpoint_interval: Duration,
+    /// `num.replica.fetchers`: fetches to one leader side by side.
+    pub fetchers: u32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
     /// `replica.selector.class`.
     pub selector: ReplicaSelector,
     /// `fetch.max.bytes`: of one answer to a consumer.
@@ -102,6 +106,9 @@ impl ReplicationSettings {
             fetch_backoff: millis("replica.fetch.backoff.ms"),
             socket_timeout: millis("replica.socket.timeout.ms"),
             high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
+            fetchers: values.int32("num.replica.fetchers").unsigned_abs(),
+            fetch_session_slots: usize::try_from(values.unsigned("max.incremental.fetch.session.cache.slots"))
+                .unwrap_or(usize::MAX),
             selector: selector(values, problems),
             consumer_fetch_max_bytes: values.int32("fetch.max.bytes"),
             auto_rebalance: values.flag("auto.leader.rebalance.enable"),

@@ -9,6 +9,7 @@ mod traffic;
 use odradek_node::broker::BrokerStatus;
 use odradek_node::controller::ControllerStatus;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -63,6 +64,12 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: impl TryInto<i6
     registry.register(name, help, gauge);
 }
 
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter: Counter = Counter::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
+}
+
 fn register_broker(registry: &mut Registry, status: &BrokerStatus) {
     let registry = registry.sub_registry_with_prefix("broker");
     gauge(registry, "epoch", "The registration's epoch; -1 before it", status.broker_epoch);
@@ -77,6 +84,11 @@ fn register_broker(registry: &mut Registry, status: &BrokerStatus) {
     gauge(registry, "metadata_offset", "The last applied offset of the metadata", status.metadata_offset);
     gauge(registry, "known_controller", "The active controller's id; -1: unknown", status.active_controller);
     gauge(registry, "log_bytes", "Of all logs on this broker", status.log_bytes);
+    gauge(registry, "fetch_sessions", "Open here, of followers and consumers", status.fetch_sessions);
+    let help = "Of all fetch sessions together";
+    gauge(registry, "fetch_session_partitions", help, status.fetch_session_partitions);
+    counter(registry, "fetch_session_evictions", "Sessions that had to go for others", status.fetch_session_evictions);
+    counter(registry, "fetch_looks", "How often a partition was looked at for a fetch", status.fetch_looks);
 }
 
 fn register_controller(registry: &mut Registry, status: &ControllerStatus) {

@@ -115,6 +115,8 @@ impl BrokerNode {
         }
         partition.log.advance_log_start(to).map_err(|_| codes::KAFKA_STORAGE_ERROR)?;
         self.checkpoints_due = true;
-        Ok(partition.log.log_start_offset())
+        let log_start = partition.log.log_start_offset();
+        self.fetch_later(key);
+        Ok(log_start)
     }
 }

@@ -12,7 +12,7 @@ mod metadata;
 mod produce;
 mod producer_ids;
 
-pub(super) use fetch::DelayedFetch;
+pub(super) use fetch::{DelayedFetch, FetchKey, FetchWatch};
 pub(super) use group::Loading;
 pub(super) use produce::AckWait;
 pub(super) use producer_ids::ProducerIds;

@@ -205,7 +205,7 @@ impl BrokerNode {
             partition.unflushed += appended.last_offset - appended.base_offset + 1;
             let end = partition.log.log_end_offset();
             if let Some(leader) = partition.leader_mut()
-                && leader.appended(end)
+                && leader.appended(now.mono_ms, end)
             {
                 self.high_watermarks_due = true;
             }

@@ -1,0 +1,112 @@
+//! One partition of a fetch.
+
+use odradek_core::fetch_session::Asked;
+use odradek_log::ReadError;
+use odradek_probe::{Mutation, mutated};
+use odradek_wire::fetch::FetchedPartition;
+
+use super::super::super::{BrokerNode, codes};
+use super::Follower;
+use crate::event::{FetchPayload, LogKey};
+
+impl BrokerNode {
+    /// `left` bytes are left for the whole answer, and one batch is given in any case when `at_least_one`.
+    pub(super) fn read(
+        &self,
+        key: LogKey,
+        asked: &Asked,
+        follower: Option<Follower>,
+        left: usize,
+        at_least_one: bool,
+    ) -> FetchedPartition<FetchPayload> {
+        let leads = self.partitions.get(&key).and_then(|partition| Some((partition, partition.leader()?)));
+        let Some((partition, leader)) = leads else {
+            let mut answer = failed(key.partition, codes::NOT_LEADER_OR_FOLLOWER);
+            answer.current_leader = self.leader_of(key);
+            return answer;
+        };
+        let epoch = leader.epoch();
+        if asked.current_leader_epoch >= 0
+            && asked.current_leader_epoch != epoch
+            && !mutated(Mutation::IgnoreFetchEpoch)
+        {
+            let code = if asked.current_leader_epoch < epoch {
+                codes::FENCED_LEADER_EPOCH
+            } else {
+                codes::UNKNOWN_LEADER_EPOCH
+            };
+            let mut answer = failed(key.partition, code);
+            answer.current_leader = (code == codes::FENCED_LEADER_EPOCH).then_some((self.config.node_id, epoch));
+            return answer;
+        }
+        if follower.is_some_and(|follower| !leader.replicas().contains(&follower.id)) {
+            return failed(key.partition, codes::NOT_LEADER_OR_FOLLOWER);
+        }
+        let log = &partition.log;
+        let high_watermark = leader.high_watermark();
+        let mut answer = FetchedPartition {
+            high_watermark,
+            last_stable_offset: high_watermark,
+            log_start_offset: log.log_start_offset(),
+            ..failed(key.partition, codes::NONE)
+        };
+        if asked.last_fetched_epoch >= 0 {
+            match log.end_offset_for_epoch(asked.last_fetched_epoch) {
+                None => {
+                    answer.error_code = codes::OFFSET_OUT_OF_RANGE;
+                    return answer;
+                }
+                Some((known, end)) if known < asked.last_fetched_epoch || end < asked.fetch_offset => {
+                    answer.diverging_epoch = Some((known, end));
+                    return answer;
+                }
+                Some(_) => {}
+            }
+        }
+        let all = follower.is_some() || mutated(Mutation::ServeAboveHighWatermark);
+        let upper = if all { log.log_end_offset() } else { high_watermark };
+        if asked.fetch_offset > upper && asked.fetch_offset <= log.log_end_offset() {
+            // Not committed yet: nothing to see, and nothing wrong.
+            return answer;
+        }
+        let max = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
+        match log.read(asked.fetch_offset, max, upper, at_least_one) {
+            Ok(read) => answer.records = FetchPayload { ranges: read.ranges },
+            Err(error) => {
+                if !matches!(error, ReadError::OffsetOutOfRange { .. }) {
+                    tracing::error!(topic = %partition.topic, partition = key.partition, %error, "read");
+                }
+                answer.error_code = error.code();
+            }
+        }
+        answer
+    }
+
+    /// Whether a partition that gave no records this time is to be looked at again without anything new: it has some,
+    /// and the answer was full; or the follower may come into the in-sync set.
+    pub(super) fn has_more(&self, key: LogKey, asked: &Asked, follower: Option<Follower>) -> bool {
+        let Some(partition) = self.partitions.get(&key) else { return false };
+        let Some(leader) = partition.leader() else { return false };
+        match follower {
+            Some(follower) => {
+                asked.fetch_offset < partition.log.log_end_offset() || !leader.isr().any(|id| id == follower.id)
+            }
+            None => asked.fetch_offset < leader.high_watermark(),
+        }
+    }
+}
+
+pub(super) fn failed(index: i32, error_code: i16) -> FetchedPartition<FetchPayload> {
+    FetchedPartition {
+        index,
+        error_code,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted: None,
+        preferred_read_replica: -1,
+        diverging_epoch: None,
+        current_leader: None,
+        records: FetchPayload::default(),
+    }
+}

@@ -1,0 +1,266 @@
+//! One fetcher: which partitions it fetches how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use odradek_core::fetch_session::{Asked, FetchSessionHandler};
+
+use crate::event::LogKey;
+
+/// Fetches without a session that may be under way at once: what is new need not wait for a long poll to end.
+const MAX_LANES: usize = 3;
+/// Partitions of one such fetch.
+const MAX_IN_LANE: usize = 500;
+
+/// Which fetcher of which leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::broker) struct FetcherId {
+    pub leader: i32,
+    index: u32,
+}
+
+impl FetcherId {
+    /// The fetcher of a partition among `fetchers` of them.
+    pub fn of(leader: i32, key: LogKey, fetchers: u32) -> FetcherId {
+        // Partitions of a topic follow each other; where its first one is depends on the topic.
+        let topic = key.topic_id.as_u128();
+        let start = (topic ^ (topic >> 64)) as u32;
+        FetcherId { leader, index: start.wrapping_add(key.partition.unsigned_abs()) % fetchers.max(1) }
+    }
+
+    /// Every fetcher of a leader.
+    pub fn all_of(leader: i32) -> RangeInclusive<FetcherId> {
+        FetcherId { leader, index: 0 }..=FetcherId { leader, index: u32::MAX }
+    }
+}
+
+/// A fetch that is under way.
+#[derive(Debug)]
+pub(in crate::broker) struct FetchInFlight {
+    pub id: FetcherId,
+    /// The fetcher's, when it was sent.
+    pub generation: u64,
+    pub kind: Fetching,
+}
+
+/// What a fetch is for.
+#[derive(Debug)]
+pub(in crate::broker) enum Fetching {
+    /// The next one of the session.
+    Session,
+    /// These, as they were asked for.
+    Lane(BTreeMap<LogKey, Asked>),
+}
+
+/// Fetches from one leader.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Fetcher {
+    /// What is copied from it.
+    partitions: BTreeSet<LogKey>,
+    /// Level with the leader.
+    pub session: FetchSessionHandler<LogKey, Asked>,
+    session_busy: bool,
+    /// In the session, and to be asked for anew.
+    stale: BTreeSet<LogKey>,
+    /// Not in the session, and in no fetch.
+    loose: BTreeSet<LogKey>,
+    /// In a fetch without a session.
+    busy: BTreeSet<LogKey>,
+    /// Of `loose` and `busy`: those that the leader has more for.
+    behind: BTreeSet<LogKey>,
+    lanes: usize,
+    /// Where the next fetch without a session begins: after the last one that got something.
+    turn: Option<LogKey>,
+    /// Put off until that time: refused by the leader.
+    delayed: BTreeMap<LogKey, u64>,
+    not_before_ms: u64,
+    wake_ms: Option<u64>,
+    pub generation: u64,
+}
+
+impl Fetcher {
+    pub fn new(generation: u64) -> Fetcher {
+        Fetcher { generation, ..Fetcher::default() }
+    }
+
+    pub fn follow(&mut self, key: LogKey) {
+        self.partitions.insert(key);
+        self.loose.insert(key);
+    }
+
+    pub fn unfollow(&mut self, key: LogKey) {
+        self.partitions.remove(&key);
+        self.loose.remove(&key);
+        self.busy.remove(&key);
+        self.behind.remove(&key);
+        self.stale.remove(&key);
+        self.delayed.remove(&key);
+        self.session.remove(&key);
+    }
+
+    pub fn follows(&self, key: LogKey) -> bool {
+        self.partitions.contains(&key)
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = LogKey> + '_ {
+        self.partitions.iter().copied()
+    }
+
+    /// Nothing to fetch, and nothing to be heard. (A session that is left is closed by its leader in its time.)
+    pub fn is_over(&self) -> bool {
+        self.partitions.is_empty() && self.lanes == 0 && !self.session_busy
+    }
+
+    /// The log of `key` changed.
+    pub fn changed(&mut self, key: LogKey) {
+        if self.session.get(&key).is_some() {
+            self.stale.insert(key);
+        }
+    }
+
+    /// Fetches are sent again from that time on.
+    pub fn retry_at(&mut self, at_ms: u64) {
+        self.not_before_ms = at_ms;
+        self.wake_at(at_ms);
+    }
+
+    pub fn wake_at(&mut self, due_ms: u64) {
+        self.wake_ms = Some(self.wake_ms.map_or(due_ms, |wake| wake.min(due_ms)));
+    }
+
+    /// When something that was put off is due.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.wake_ms
+    }
+
+    /// Whether that time has come.
+    pub fn wakes(&mut self, now_ms: u64) -> bool {
+        let due = self.wake_ms.is_some_and(|due| due <= now_ms);
+        if due {
+            self.wake_ms = None;
+        }
+        due
+    }
+
+    /// Whether fetches may be sent. What was put off until now is to be fetched again.
+    pub fn ready(&mut self, now_ms: u64) -> bool {
+        if now_ms < self.not_before_ms {
+            self.wake_at(self.not_before_ms);
+            return false;
+        }
+        let due: Vec<LogKey> =
+            self.delayed.iter().filter(|(_, until)| **until <= now_ms).map(|(key, _)| *key).collect();
+        for key in due {
+            self.delayed.remove(&key);
+            self.loose.insert(key);
+        }
+        if let Some(next) = self.delayed.values().copied().min() {
+            self.wake_at(next);
+        }
+        true
+    }
+
+    /// What the session's next fetch has to say anew; `None` while one is under way. Partitions that are level and
+    /// fetched without the session come into it, even while such a fetch still waits.
+    pub fn session_changes(&mut self) -> Option<BTreeSet<LogKey>> {
+        if self.session_busy {
+            return None;
+        }
+        let mut changes = std::mem::take(&mut self.stale);
+        changes.extend(self.loose.iter().chain(&self.busy).filter(|key| !self.behind.contains(key)));
+        Some(changes)
+    }
+
+    /// `key` is asked for in the session, as it is now; or not, when there is nothing that may be asked.
+    pub fn in_session(&mut self, key: LogKey, asked: Option<Asked>) {
+        match asked {
+            Some(asked) => {
+                self.loose.remove(&key);
+                self.session.set(key, asked);
+            }
+            None => self.session.remove(&key),
+        }
+    }
+
+    pub fn session_sent(&mut self) {
+        self.session_busy = true;
+    }
+
+    pub fn session_ended(&mut self) {
+        self.session_busy = false;
+    }
+
+    /// What the next fetch without a session is to name, unless enough of them are under way.
+    pub fn next_lane(&mut self) -> Vec<LogKey> {
+        if self.lanes >= MAX_LANES {
+            return Vec::new();
+        }
+        match self.turn {
+            None => self.loose.iter().take(MAX_IN_LANE).copied().collect(),
+            Some(turn) => {
+                let after = self.loose.range((std::ops::Bound::Excluded(turn), std::ops::Bound::Unbounded));
+                after.chain(self.loose.range(..=turn)).take(MAX_IN_LANE).copied().collect()
+            }
+        }
+    }
+
+    /// `key` cannot be fetched at all.
+    pub fn skip(&mut self, key: LogKey) {
+        self.loose.remove(&key);
+    }
+
+    pub fn lane_sent(&mut self, keys: impl Iterator<Item = LogKey>) {
+        self.lanes += 1;
+        for key in keys {
+            self.loose.remove(&key);
+            self.busy.insert(key);
+        }
+    }
+
+    pub fn lane_ended<'a>(&mut self, keys: impl Iterator<Item = &'a LogKey>) {
+        self.lanes -= 1;
+        for key in keys {
+            let mine = self.busy.remove(key);
+            if mine && self.session.get(key).is_none() {
+                self.loose.insert(*key);
+            }
+        }
+    }
+
+    /// The leader answered for `key`: there is more, or this log is level with it now. `got`: some records came.
+    pub fn answered(&mut self, key: LogKey, behind: bool, got: bool) {
+        if !self.follows(key) {
+            return;
+        }
+        if behind {
+            self.behind.insert(key);
+            // The session is for those that are level.
+            if self.session.get(&key).is_some() {
+                self.session.remove(&key);
+                self.stale.remove(&key);
+                if !self.busy.contains(&key) {
+                    self.loose.insert(key);
+                }
+            }
+            if got {
+                self.turn = Some(key);
+            }
+        } else {
+            self.behind.remove(&key);
+            self.changed(key);
+        }
+    }
+
+    /// The leader refused `key`, or its answer could not be taken: again at that time.
+    pub fn delay(&mut self, key: LogKey, until_ms: u64) {
+        if !self.follows(key) {
+            return;
+        }
+        self.session.remove(&key);
+        self.stale.remove(&key);
+        self.loose.remove(&key);
+        self.behind.remove(&key);
+        self.delayed.insert(key, until_ms);
+        self.wake_at(until_ms);
+    }
+}
