@@ -20,7 +20,7 @@ pub const NO_LEADER: i32 = -1;
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changed. `None` when the record was written by a release that knows more kinds.
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub change: Option<Change>,
 }
 
@@ -60,6 +60,9 @@ pub enum Change {
     /// The cluster's id, once, in the first batch of the log.
     #[prost(message, tag = "11")]
     ClusterId(ClusterId),
+    /// What the controllers' server.properties say for all brokers.
+    #[prost(message, tag = "12")]
+    ClusterDefaults(ClusterDefaults),
 }
 
 /// One address at which a broker listens.
@@ -166,7 +169,7 @@ pub struct Partition {
     /// Replicas that a reassignment removes.
     #[prost(int32, repeated, tag = "9")]
     pub removing: Vec<i32>,
-    /// KIP-966: replicas that are not in sync but hold everything acknowledged. Not used yet.
+    /// KIP-966: replicas that are not in sync but hold everything acknowledged.
     #[prost(int32, repeated, tag = "10")]
     pub elr: Vec<i32>,
     /// KIP-966: who led last, when the in-sync set is empty.
@@ -176,6 +179,9 @@ pub struct Partition {
     #[prost(bytes = "vec", repeated, tag = "12")]
     pub directories: Vec<Vec<u8>>,
     // 13 is kept for KIP-704's leader recovery state.
+    /// The last known leader came back without its data.
+    #[prost(bool, tag = "14")]
+    pub last_known_leader_lost_data: bool,
 }
 
 /// A list in a [`PartitionChange`]: a field that is there and empty differs from one that is not.
@@ -219,7 +225,7 @@ pub struct PartitionChange {
     /// The new list of replicas being removed.
     #[prost(message, optional, tag = "7")]
     pub removing: Option<Brokers>,
-    /// KIP-966. Not used yet.
+    /// KIP-966: the new eligible replicas.
     #[prost(message, optional, tag = "8")]
     pub elr: Option<Brokers>,
     /// KIP-966: who led last; [`NO_LEADER`] forgets it.
@@ -229,6 +235,9 @@ pub struct PartitionChange {
     #[prost(message, optional, tag = "10")]
     pub directories: Option<Directories>,
     // 11 is kept for KIP-704's leader recovery state.
+    /// Whether the last known leader came back without its data.
+    #[prost(bool, optional, tag = "12")]
+    pub last_known_leader_lost_data: Option<bool>,
 }
 
 /// A topic was deleted.
@@ -292,6 +301,16 @@ pub struct UnregisterBroker {
     pub broker_epoch: i64,
 }
 
+/// What the active controller's server.properties say, where controllers and brokers have to agree on a value. Written
+/// when it differs from what was written before.
+#[derive(Clone, PartialEq, Message)]
+pub struct ClusterDefaults {
+    /// `min.insync.replicas`, at least 1: leaders and the controller must mean the same by it, or an eligible replica
+    /// (KIP-966) might lack what a leader acknowledged.
+    #[prost(uint32, tag = "1")]
+    pub min_insync_replicas: u32,
+}
+
 /// The cluster's id.
 #[derive(Clone, PartialEq, Message)]
 pub struct ClusterId {
@@ -329,7 +348,8 @@ from_change!(
     ProducerIds,
     Feature,
     UnregisterBroker,
-    ClusterId
+    ClusterId,
+    ClusterDefaults
 );
 
 /// A list of records as one stretch of bytes: each record with its length before it.
@@ -376,7 +396,8 @@ mod tests {
     /// The bytes of the first release: logs and snapshots hold them, so they never change.
     #[test]
     fn the_format_is_frozen() {
-        let records: [(Record, &str); 11] = [
+        let records: [(Record, &str); 12] = [
+            (ClusterDefaults { min_insync_replicas: 2 }.into(), "62020802"),
             (ClusterId { cluster_id: "c".into() }.into(), "5a030a0163"),
             (
                 Feature { name: METADATA_VERSION.into(), level: 1 }.into(),
@@ -424,6 +445,7 @@ mod tests {
                     elr: vec![9],
                     last_known_leader: Some(0),
                     directories: vec![vec![2; 16]],
+                    last_known_leader_lost_data: false,
                 }
                 .into(),
                 "223f0a100404040404040404040404040404040410011a0303c8012201032801300538064201074a01085201095800621002020202020202020202020202020202",
@@ -440,6 +462,7 @@ mod tests {
                     elr: Some(Brokers { ids: vec![3] }),
                     last_known_leader: Some(3),
                     directories: Some(Directories { ids: vec![vec![2; 16]] }),
+                    last_known_leader_lost_data: None,
                 }
                 .into(),
                 "2a330a100404040404040404040404040404040410012200280142030a0103480652120a1002020202020202020202020202020202",

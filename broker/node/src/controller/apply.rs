@@ -118,6 +118,7 @@ impl ControllerNode {
             "this controller does not lead any more"
         );
         self.progress.clear();
+        self.unclean_elections += lead.unclean_elections();
         for request in lead.unanswered() {
             let response = ControllerResponse::not_controller(leader_id);
             out.push(ControllerCommand::Reply { request, response });

@@ -48,6 +48,11 @@ impl Lead {
         Lead { term, proposed, controller: None, pending: VecDeque::new(), held: Vec::new() }
     }
 
+    /// Leaders elected from outside of the in-sync and the eligible sets in this term.
+    pub(super) fn unclean_elections(&self) -> u64 {
+        self.controller.as_ref().map_or(0, Controller::unclean_elections)
+    }
+
     /// The requests that get no answer when leadership ends.
     pub(super) fn unanswered(self) -> impl Iterator<Item = RequestId> {
         let pending = self.pending.into_iter().map(|reply| reply.request);

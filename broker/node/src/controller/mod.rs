@@ -63,6 +63,8 @@ pub struct ControllerNode {
     records_since: u64,
     bytes_since: u64,
     snapshots_written: u64,
+    /// While it led before.
+    unclean_elections: u64,
     /// SIGTERM came: leave at this time at the latest.
     stopping: Option<u64>,
     /// After a [`ControllerCommand::Fatal`] or [`ControllerCommand::Stopped`] nothing happens any more.
@@ -113,6 +115,7 @@ impl ControllerNode {
             records_since: 0,
             bytes_since: 0,
             snapshots_written: 0,
+            unclean_elections: 0,
             stopping: None,
             ended: false,
         })
@@ -168,6 +171,7 @@ impl ControllerNode {
             applied: self.image.offset(),
             pending_replies: self.lead.as_ref().map_or(0, |lead| lead.pending.len()),
             waiting_fetches: self.fetches.len(),
+            unclean_elections: self.unclean_elections + self.lead.as_ref().map_or(0, Lead::unclean_elections),
             snapshots_written: self.snapshots_written,
         }
     }

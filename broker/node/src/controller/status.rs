@@ -17,6 +17,8 @@ pub struct ControllerStatus {
     pub pending_replies: usize,
     /// Brokers that wait for new entries.
     pub waiting_fetches: usize,
+    /// Leaders that this controller elected from outside of the in-sync and the eligible sets, since it started.
+    pub unclean_elections: u64,
     /// Snapshots written since the start.
     pub snapshots_written: u64,
 }

@@ -100,6 +100,10 @@ fn register_controller(registry: &mut Registry, status: &ControllerStatus) {
     gauge(registry, "committed_offset", "The last committed offset of the metadata", status.quorum.commit_index);
     gauge(registry, "metadata_offset", "The last applied offset of the metadata", status.applied);
     gauge(registry, "log_bytes", "Of the metadata log", status.quorum.log_bytes);
+    let unclean: Counter = Counter::default();
+    unclean.inc_by(status.unclean_elections);
+    let help = "Leaders elected by this controller from outside of the in-sync and the eligible replicas";
+    registry.register("unclean_leader_elections", help, unclean);
     gauge(registry, "pending_replies", "Answers that wait for a commit", status.pending_replies);
 }
 
@@ -137,6 +141,7 @@ mod tests {
                 applied: 9,
                 pending_replies: 0,
                 waiting_fetches: 0,
+                unclean_elections: 3,
                 snapshots_written: 0,
             }),
             uptime: 1.5,
@@ -155,6 +160,7 @@ mod tests {
             "odradek_broker_under_replicated_partitions 2",
             "odradek_controller_active 1",
             "odradek_controller_metadata_offset 9",
+            "odradek_controller_unclean_leader_elections_total 3",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
         }

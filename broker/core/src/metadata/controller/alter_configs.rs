@@ -21,6 +21,7 @@ const MAX_VALUE: usize = 32_767;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
+const MIN_INSYNC: &str = "min.insync.replicas";
 const UNCLEAN: &str = "unclean.leader.election.enable";
 
 /// What a request wants of one key.
@@ -198,7 +199,11 @@ impl Controller {
         }
         match &resource {
             Resource::Topic(_) => check_topic_configs(wanted)?,
-            Resource::Broker(_) | Resource::DefaultBroker => check_broker_configs(wanted)?,
+            Resource::Broker(_) => {
+                check_not_of_one_broker(wanted)?;
+                check_broker_configs(wanted)?;
+            }
+            Resource::DefaultBroker => check_broker_configs(wanted)?,
         }
         if validate_only {
             return Ok(());
@@ -214,6 +219,16 @@ impl Controller {
                     key: key.clone(),
                     value: wanted.get(key).cloned(),
                 });
+            }
+        }
+        if before.get(MIN_INSYNC) != wanted.get(MIN_INSYNC) {
+            match &resource {
+                Resource::Topic(name) => {
+                    let id = self.image.topic(name).map(|topic| topic.id);
+                    self.min_insync_changed(id);
+                }
+                Resource::DefaultBroker => self.min_insync_changed(None),
+                Resource::Broker(_) => {}
             }
         }
         if before.get(UNCLEAN) != wanted.get(UNCLEAN) {
@@ -238,6 +253,19 @@ fn check_broker_configs(configs: &ConfigMap) -> Result<(), ApiError> {
         let synonym = definition.synonyms.iter().find(|synonym| synonym.name == key);
         let value = synonym.map_or_else(|| value.clone(), |synonym| synonym.convert(value));
         definition.validate(&value).map_err(|message| ApiError::new(ResponseError::InvalidConfig, message))?;
+    }
+    Ok(())
+}
+
+/// KIP-966: all leaders and the controller have to mean the same by `min.insync.replicas`.
+fn check_not_of_one_broker(configs: &ConfigMap) -> Result<(), ApiError> {
+    if configs.contains_key(MIN_INSYNC) {
+        return Err(ApiError::new(
+            ResponseError::InvalidConfig,
+            format!(
+                "{MIN_INSYNC} cannot be set on one broker: set it on the topic, or on all brokers (--entity-default)."
+            ),
+        ));
     }
     Ok(())
 }

@@ -28,9 +28,7 @@ impl Controller {
         let decided = self.decide(broker_id, data);
         let error = match decided {
             Ok((at, next)) => {
-                let state = self.image.partition(at.topic_id, at.partition);
-                let change = state.and_then(|state| next.change(at, state));
-                self.write_change(change);
+                self.write_next(at, &next);
                 self.hand_over(at, broker_id);
                 let state = self.image.partition(at.topic_id, at.partition);
                 let leads = state.is_some_and(|state| state.leader == broker_id);

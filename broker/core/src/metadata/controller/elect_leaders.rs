@@ -93,14 +93,13 @@ impl Controller {
             Election::Unclean => {
                 let electorate = Electorate { active: &|broker| self.is_active(broker), unclean: &|| true };
                 let next = with_leader(&state, &electorate);
-                let change = next.change(at, &state).ok_or_else(|| {
-                    ApiError::new(
+                if next.leader().is_none() {
+                    return Err(ApiError::new(
                         ResponseError::EligibleLeadersNotAvailable,
                         "Eligible topic partition leaders are not available.",
-                    )
-                })?;
-                tracing::warn!(topic, partition, leader = next.leader, "elected on request");
-                self.write(change);
+                    ));
+                }
+                self.write_next(at, &next);
                 Ok(())
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
-use super::election::{Electorate, Loss, Next, with_leader, without};
+use super::election::{Electorate, Loss, Next, Risk, with_leader, without};
 use crate::metadata::image::{Partition, Topic, TopicPartition};
 use crate::metadata::record::BrokerChange;
 
@@ -38,8 +38,11 @@ impl Controller {
 
     /// Takes brokers out of the in-sync sets and from the leadership.
     pub(super) fn lose(&mut self, brokers: &BTreeSet<i32>, loss: Loss) {
-        let partitions: BTreeSet<TopicPartition> =
+        let mut partitions: BTreeSet<TopicPartition> =
             brokers.iter().flat_map(|broker| self.index.in_sync(*broker).iter().copied()).collect();
+        if matches!(loss, Loss::Unclean | Loss::Data) {
+            partitions.extend(brokers.iter().flat_map(|broker| self.index.eligible(*broker).iter().copied()));
+        }
         self.transition(partitions, |state, electorate| {
             without(state, &|broker| brokers.contains(&broker), loss, electorate)
         });
@@ -69,15 +72,58 @@ impl Controller {
     ) {
         for at in partitions {
             self.examined += 1;
-            let change = self.image.topic_by_id(at.topic_id).and_then(|topic| {
+            let next = self.image.topic_by_id(at.topic_id).and_then(|topic| {
                 let state = topic.partitions.get(&at.partition)?;
                 let electorate = Electorate {
                     active: &|broker| self.is_active(broker),
                     unclean: &|| self.topic_config(&topic.name).unclean_leader_election(),
                 };
-                rule(state, &electorate).change(at, state)
+                Some(rule(state, &electorate))
             });
-            self.write_change(change);
+            if let Some(next) = next {
+                self.write_next(at, &next);
+            }
         }
+    }
+
+    /// Takes a partition to its next state, and reports what that may lose. False when it is there already.
+    pub(super) fn write_next(&mut self, at: TopicPartition, next: &Next) -> bool {
+        let Some(topic) = self.image.topic_by_id(at.topic_id) else { return false };
+        let Some(state) = topic.partitions.get(&at.partition) else { return false };
+        let Some(change) = next.change(at, state, self.topic_config(&topic.name).min_insync_replicas()) else {
+            return false;
+        };
+        if let Some(risk) = next.risk {
+            let known = |id: Option<i32>| id.map_or("none".to_owned(), |id| id.to_string());
+            let what = match risk {
+                Risk::LastKnownLeader => {
+                    "the last known leader leads again after an unclean stop: what its disk had not taken is lost"
+                }
+                Risk::Unclean => {
+                    "unclean leader election: what the new leader does not have is lost, acknowledged or not"
+                }
+            };
+            tracing::warn!(
+                topic = &*topic.name,
+                partition = at.partition,
+                leader = next.leader,
+                leader_before = known(state.leader()),
+                last_known_leader = known(state.last_known_leader),
+                in_sync_before = ?state.isr,
+                eligible_before = ?state.elr,
+                leader_epoch = state.leader_epoch + 1,
+                "{what}"
+            );
+            self.unclean_elections += 1;
+        }
+        self.write(change);
+        true
+    }
+
+    /// `min.insync.replicas` changed, of one topic or (`None`) of all: who is eligible may change with it.
+    pub(super) fn min_insync_changed(&mut self, topic: Option<uuid::Uuid>) {
+        let of_topic = |at: &&TopicPartition| topic.is_none_or(|id| id == at.topic_id);
+        let partitions: Vec<TopicPartition> = self.index.with_eligible().iter().filter(of_topic).copied().collect();
+        self.transition(partitions, |state, _| Next::same(state));
     }
 }

@@ -13,6 +13,10 @@ type Partitions = BTreeSet<TopicPartition>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PartitionIndex {
     in_sync: BTreeMap<i32, Partitions>,
+    /// Where a broker is eligible, or the last known leader.
+    eligible: BTreeMap<i32, Partitions>,
+    /// The partitions that have eligible replicas outside of the in-sync set.
+    with_eligible: Partitions,
     led: BTreeMap<i32, Partitions>,
     leaderless: Partitions,
     /// By preferred leader: the partitions that it does not lead.
@@ -52,6 +56,12 @@ impl PartitionIndex {
         for broker in &state.replicas {
             self.load.entry(*broker).or_default().replicas += 1;
         }
+        for broker in state.elr.iter().chain(&state.last_known_leader) {
+            self.eligible.entry(*broker).or_default().insert(at);
+        }
+        if !state.elr.is_empty() {
+            self.with_eligible.insert(at);
+        }
         match state.leader() {
             Some(leader) => {
                 self.led.entry(leader).or_default().insert(at);
@@ -77,6 +87,10 @@ impl PartitionIndex {
                 load.replicas -= 1;
             }
         }
+        for broker in state.elr.iter().chain(&state.last_known_leader) {
+            take(&mut self.eligible, *broker, at);
+        }
+        self.with_eligible.remove(&at);
         match state.leader() {
             Some(leader) => take(&mut self.led, leader, at),
             None => {
@@ -99,6 +113,16 @@ impl PartitionIndex {
     /// The partitions in whose in-sync set the broker is.
     pub(super) fn in_sync(&self, broker: i32) -> &Partitions {
         self.in_sync.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// The partitions where the broker is eligible to lead outside of the in-sync set, or the last known leader.
+    pub(super) fn eligible(&self, broker: i32) -> &Partitions {
+        self.eligible.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// The partitions that have eligible replicas outside of the in-sync set.
+    pub(super) fn with_eligible(&self) -> &Partitions {
+        &self.with_eligible
     }
 
     /// The partitions that the broker leads.

@@ -42,7 +42,7 @@ use self::index::PartitionIndex;
 use self::random::Random;
 use self::sessions::{Patience, Sessions};
 use super::image::{Image, TopicPartition};
-use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, PartitionChange, Record};
+use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, Record};
 use super::rpc::{ControllerRequest, ControllerResponse, Request};
 use super::topic_config::EffectiveConfig;
 use crate::time::Now;
@@ -79,6 +79,8 @@ pub struct Controller {
     records: Vec<Record>,
     /// How many partitions were looked at, in all decisions so far.
     examined: u64,
+    /// Elections that may have lost something.
+    unclean_elections: u64,
 }
 
 impl Controller {
@@ -105,6 +107,7 @@ impl Controller {
             sessions,
             records: Vec::new(),
             examined: 0,
+            unclean_elections: 0,
         }
     }
 
@@ -186,8 +189,23 @@ impl Controller {
         self.examined
     }
 
+    /// How many leaders this controller elected from outside of the in-sync and the eligible sets: what they did not
+    /// have is lost.
+    #[must_use]
+    pub fn unclean_elections(&self) -> u64 {
+        self.unclean_elections
+    }
+
     fn needs_bootstrap(&self) -> bool {
-        self.image.cluster_id().is_none() || self.image.metadata_version() == 0
+        self.image.cluster_id().is_none()
+            || self.image.metadata_version() == 0
+            || self.image.min_insync_replicas() != Some(self.own_min_insync())
+    }
+
+    /// `min.insync.replicas` of this controller's server.properties.
+    fn own_min_insync(&self) -> u32 {
+        let given = self.config.server_properties.get("min.insync.replicas");
+        given.and_then(|text| text.trim().parse().ok()).unwrap_or(1).max(1)
     }
 
     fn bootstrap(&mut self) {
@@ -196,6 +214,11 @@ impl Controller {
         }
         if self.image.metadata_version() == 0 {
             self.write(record::Feature { name: METADATA_VERSION.to_owned(), level: METADATA_VERSION_LATEST });
+        }
+        let min_insync_replicas = self.own_min_insync();
+        if self.image.min_insync_replicas() != Some(min_insync_replicas) {
+            self.write(record::ClusterDefaults { min_insync_replicas });
+            self.min_insync_changed(None);
         }
     }
 
@@ -227,12 +250,6 @@ impl Controller {
         for (partition, state) in &topic.partitions {
             let at = TopicPartition { topic_id: topic.id, partition: *partition };
             self.index.update(at, Some(state), None);
-        }
-    }
-
-    fn write_change(&mut self, change: Option<PartitionChange>) {
-        if let Some(change) = change {
-            self.write(change);
         }
     }
 

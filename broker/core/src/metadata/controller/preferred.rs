@@ -97,8 +97,7 @@ impl Controller {
         let Some(next) = with_preferred(state, &electorate) else {
             return false;
         };
-        let change = next.change(at, state);
-        self.write_change(change);
+        self.write_next(at, &next);
         true
     }
 }

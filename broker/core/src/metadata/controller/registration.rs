@@ -169,8 +169,8 @@ impl Valid {
         if !self.has_all_dirs_of(broker) {
             Some(Loss::Data)
         } else if clean_epoch != broker.epoch {
-            // Its page cache may be gone; what was flushed is there.
-            Some(Loss::Fenced)
+            // Its page cache may be gone; what was flushed is there (KIP-966).
+            Some(Loss::Unclean)
         } else {
             None
         }

@@ -35,6 +35,7 @@ pub struct Image {
     topics: Topics,
     configs: Configs,
     next_producer_id: i64,
+    min_insync_replicas: Option<u32>,
 }
 
 impl Image {
@@ -86,6 +87,7 @@ impl Image {
                 self.next_producer_id = change.next;
             }
             Change::Feature(change) => self.apply_feature(change)?,
+            Change::ClusterDefaults(change) => self.min_insync_replicas = Some(change.min_insync_replicas.max(1)),
             Change::ClusterId(change) => {
                 if self.cluster_id.as_deref().is_some_and(|had| had != change.cluster_id) {
                     return Err(ApplyError::ClusterIdChanged { to: change.cluster_id.clone() });
@@ -135,6 +137,9 @@ impl Image {
         for (name, level) in &self.features {
             records.push(record::Feature { name: name.clone(), level: *level }.into());
         }
+        if let Some(min_insync_replicas) = self.min_insync_replicas {
+            records.push(record::ClusterDefaults { min_insync_replicas }.into());
+        }
         self.brokers.to_records(&mut records);
         self.topics.to_records(&mut records);
         self.configs.to_records(&mut records);
@@ -165,6 +170,12 @@ impl Image {
     /// The features that are on, with their levels, in the order of their names.
     pub fn features(&self) -> impl Iterator<Item = (&str, i32)> {
         self.features.iter().map(|(name, level)| (name.as_str(), *level))
+    }
+
+    /// `min.insync.replicas` of the controllers' server.properties; `None` before the first controller wrote it.
+    #[must_use]
+    pub fn min_insync_replicas(&self) -> Option<u32> {
+        self.min_insync_replicas
     }
 
     /// The first producer id that was not handed out.

@@ -71,6 +71,7 @@ fn partition() -> impl Strategy<Value = Record> {
                 removing,
                 elr,
                 last_known_leader,
+                last_known_leader_lost_data: last_known_leader == Some(1),
                 directories,
             }
             .into()
@@ -93,6 +94,7 @@ fn partition_change() -> impl Strategy<Value = Record> {
                 removing,
                 elr,
                 last_known_leader,
+                last_known_leader_lost_data: last_known_leader.map(|id| id == 1),
                 directories,
             }
             .into()

@@ -41,8 +41,7 @@ impl Topic {
 pub struct Partition {
     /// Broker ids in order of preference, never empty, each once.
     pub replicas: Vec<i32>,
-    /// The in-sync set, in the order of `replicas`. Empty only when the last member came back
-    /// without its data; then there is no leader and `last_known_leader` names that member.
+    /// The in-sync set, in the order of `replicas`. Empty only when there is no leader.
     pub isr: Vec<i32>,
     /// The leader, [`NO_LEADER`] when there is none.
     pub leader: i32,
@@ -54,10 +53,13 @@ pub struct Partition {
     pub adding: Vec<i32>,
     /// Replicas that a reassignment removes.
     pub removing: Vec<i32>,
-    /// KIP-966: eligible replicas outside of the in-sync set. Not used yet.
+    /// KIP-966: replicas outside of the in-sync set that hold everything acknowledged, in the order of `replicas`. Empty
+    /// unless the in-sync set is smaller than `min.insync.replicas`.
     pub elr: Vec<i32>,
     /// Who led last, when the in-sync set is empty.
     pub last_known_leader: Option<i32>,
+    /// The last known leader came back without its data.
+    pub last_known_leader_lost_data: bool,
     /// KIP-858: the log directory of each replica; empty when unknown.
     pub directories: Vec<Uuid>,
 }
@@ -88,6 +90,7 @@ impl Partition {
             removing: self.removing.clone(),
             elr: self.elr.clone(),
             last_known_leader: self.last_known_leader,
+            last_known_leader_lost_data: self.last_known_leader_lost_data,
             directories: self.directories.iter().map(|id| id.as_bytes().to_vec()).collect(),
         }
         .into()
@@ -104,6 +107,7 @@ impl Partition {
             removing: change.removing.clone(),
             elr: change.elr.clone(),
             last_known_leader: change.last_known_leader,
+            last_known_leader_lost_data: change.last_known_leader_lost_data,
             directories: change.directories.iter().map(|id| uuid(id)).collect::<Result<_, _>>()?,
         })
     }
@@ -131,6 +135,9 @@ impl Partition {
         }
         if let Some(id) = change.last_known_leader {
             self.last_known_leader = (id != NO_LEADER).then_some(id);
+        }
+        if let Some(lost) = change.last_known_leader_lost_data {
+            self.last_known_leader_lost_data = lost;
         }
         self.partition_epoch += 1;
         Ok(())

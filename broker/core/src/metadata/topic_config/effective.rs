@@ -43,6 +43,8 @@ pub struct EffectiveConfig<'a> {
     broker: Option<&'a ConfigMap>,
     default_broker: Option<&'a ConfigMap>,
     server: &'a BTreeMap<String, String>,
+    /// Of the controllers' server.properties.
+    min_insync_replicas: Option<u32>,
 }
 
 impl<'a> EffectiveConfig<'a> {
@@ -60,6 +62,7 @@ impl<'a> EffectiveConfig<'a> {
             broker: broker_id.and_then(|id| image.config(&Resource::Broker(id))),
             default_broker: image.config(&Resource::DefaultBroker),
             server,
+            min_insync_replicas: image.min_insync_replicas(),
         }
     }
 
@@ -140,10 +143,18 @@ impl<'a> EffectiveConfig<'a> {
         self.text(key).map(|value| list_items(&value).into_iter().map(str::to_owned).collect()).unwrap_or_default()
     }
 
-    /// `min.insync.replicas`, at least 1.
+    /// `min.insync.replicas`, at least 1. What one broker alone says of it does not count: the controller decides by it
+    /// who is eligible to lead, and every leader has to mean the same (KIP-966).
     #[must_use]
     pub fn min_insync_replicas(&self) -> usize {
-        self.long("min.insync.replicas").and_then(|number| usize::try_from(number).ok()).unwrap_or(1).max(1)
+        let key = "min.insync.replicas";
+        let set =
+            [self.topic, self.default_broker].into_iter().flatten().find_map(|map| map.get(key)?.trim().parse().ok());
+        let number: i64 = set
+            .or(self.min_insync_replicas.map(i64::from))
+            .or_else(|| self.server.get(key)?.trim().parse().ok())
+            .unwrap_or(1);
+        usize::try_from(number).unwrap_or(1).max(1)
     }
 
     /// `unclean.leader.election.enable`.

@@ -203,7 +203,7 @@ impl BrokerNode {
                         .with_replica_nodes(ids(&partition.replicas))
                         .with_isr_nodes(ids(&partition.isr))
                         .with_eligible_leader_replicas(Some(ids(&partition.elr)))
-                        .with_last_known_elr(Some(Vec::new()))
+                        .with_last_known_elr(Some(partition.last_known_leader.map(BrokerId).into_iter().collect()))
                         .with_offline_replicas(self.offline(partition)),
                 );
             }

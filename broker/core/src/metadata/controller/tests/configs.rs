@@ -38,6 +38,11 @@ impl Cluster {
         assert_eq!(self.change(TOPIC, topic, &[(key, 0, Some(value))]).0, 0);
     }
 
+    /// Sets a key of all brokers.
+    pub(super) fn set_default(&mut self, key: &str, value: &str) {
+        assert_eq!(self.change(BROKER, "", &[(key, 0, Some(value))]).0, 0);
+    }
+
     fn value(&self, resource: Resource, key: &str) -> Option<String> {
         self.committed.config(&resource)?.get(key).cloned()
     }

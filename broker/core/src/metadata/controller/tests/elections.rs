@@ -63,7 +63,7 @@ fn a_small_imbalance_is_left_alone() {
     cluster.create_on("u", &[&[1, 2]]);
     cluster.alter("u", 0, &[1]);
     cluster.kill(&[1]);
-    assert_eq!(cluster.state("u", 0), (-1, vec![1]));
+    assert_eq!(cluster.state("u", 0), (-1, vec![]));
     cluster.start(1);
     for partition in 0..10 {
         cluster.alter("t", partition, &[1, 2]);
@@ -95,7 +95,7 @@ fn unclean_elections_happen_on_request_only() {
     cluster.create_on("t", &[&[1, 2]]);
     cluster.alter("t", 0, &[1]);
     cluster.kill(&[1]);
-    assert_eq!(cluster.state("t", 0), (-1, vec![1]));
+    assert_eq!(cluster.state("t", 0), (-1, vec![]));
     cluster.invariants.unclean = true;
     assert_eq!(codes(&cluster.elect(true, Some(("t", 0)))), [0]);
     assert_eq!(cluster.state("t", 0), (2, vec![2]));
@@ -119,7 +119,7 @@ fn unclean_elections_happen_where_allowed() {
         cluster.start(2);
         cluster.kill(&[1]);
     }
-    assert_eq!(cluster.state("t", 0), (-1, vec![1]));
+    assert_eq!(cluster.state("t", 0), (-1, vec![]));
     // Allowed afterwards, it happens at once.
     cluster.set_config("t", "unclean.leader.election.enable", "true");
     assert_eq!(cluster.state("t", 0), (2, vec![2]));
@@ -137,4 +137,77 @@ fn unclean_elections_follow_server_properties() {
     cluster.alter("t", 0, &[1]);
     cluster.kill(&[1]);
     assert_eq!(cluster.state("t", 0), (2, vec![2]));
+}
+
+/// Three brokers, and a topic of one partition on them that needs two in sync.
+fn with_two_in_sync() -> Cluster {
+    let mut cluster = Cluster::of(3);
+    cluster.create_on("t", &[&[1, 2, 3]]);
+    cluster.set_config("t", "min.insync.replicas", "2");
+    cluster
+}
+
+#[test]
+fn who_leaves_a_set_that_is_too_small_may_lead() {
+    let mut cluster = with_two_in_sync();
+    cluster.alter("t", 0, &[1, 2]);
+    assert!(cluster.partition("t", 0).elr.is_empty(), "3 may lack what 1 and 2 acknowledge");
+    cluster.alter("t", 0, &[1]);
+    assert_eq!(cluster.partition("t", 0).elr, [2], "nothing is acknowledged any more");
+    cluster.kill(&[1]);
+    assert_eq!(cluster.state("t", 0), (2, vec![2]));
+    assert_eq!(cluster.partition("t", 0).elr, [1]);
+    cluster.alter("t", 0, &[2, 3]);
+    assert!(cluster.partition("t", 0).elr.is_empty(), "enough are in sync again");
+    assert_eq!(cluster.controller.unclean_elections(), 0);
+}
+
+#[test]
+fn an_unclean_stop_ends_eligibility() {
+    let mut cluster = with_two_in_sync();
+    cluster.kill(&[2]);
+    cluster.kill(&[2, 3]);
+    assert_eq!((cluster.state("t", 0), cluster.partition("t", 0).elr.clone()), ((1, vec![1]), vec![3]));
+    cluster.start(3);
+    assert!(cluster.partition("t", 0).elr.is_empty());
+    cluster.kill(&[1]);
+    assert_eq!(cluster.state("t", 0), (-1, vec![]));
+    cluster.start(2);
+    assert_eq!(cluster.state("t", 0).0, -1, "neither 2 nor 3 is known to have everything");
+    assert_eq!(cluster.partition("t", 0).elr, [1]);
+    // 1 was not eligible any more either, but it led last.
+    cluster.start(1);
+    assert_eq!(cluster.state("t", 0), (1, vec![1]));
+    assert_eq!(cluster.controller.unclean_elections(), 1, "which is counted: its page cache may have been lost");
+}
+
+#[test]
+fn a_smaller_min_insync_ends_eligibility_and_a_larger_one_does_not() {
+    let mut cluster = with_two_in_sync();
+    cluster.alter("t", 0, &[1, 3]);
+    cluster.alter("t", 0, &[1]);
+    cluster.set_config("t", "min.insync.replicas", "3");
+    assert_eq!(cluster.partition("t", 0).elr, [3]);
+    cluster.set_config("t", "min.insync.replicas", "1");
+    assert!(cluster.partition("t", 0).elr.is_empty(), "1 acknowledges alone from here on");
+    cluster.set_config("t", "min.insync.replicas", "2");
+    assert!(cluster.partition("t", 0).elr.is_empty());
+}
+
+#[test]
+fn a_new_default_of_the_controllers_counts_for_all() {
+    let mut config = ControllerConfig::default();
+    config.server_properties.insert("min.insync.replicas".to_owned(), "2".to_owned());
+    let mut cluster = Cluster::with(config);
+    for id in 1..=2 {
+        cluster.start(id);
+    }
+    cluster.create_on("t", &[&[1, 2]]);
+    cluster.alter("t", 0, &[1]);
+    assert_eq!(cluster.committed.min_insync_replicas(), Some(2));
+    assert_eq!(cluster.partition("t", 0).elr, [2]);
+    cluster.config.server_properties.insert("min.insync.replicas".to_owned(), "1".to_owned());
+    cluster.fail_over();
+    assert_eq!(cluster.committed.min_insync_replicas(), Some(1));
+    assert!(cluster.partition("t", 0).elr.is_empty());
 }

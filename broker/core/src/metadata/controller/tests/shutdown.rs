@@ -31,7 +31,8 @@ fn the_only_one_serves_to_the_end() {
     cluster.create_on("t", &[&[1]]);
     let response = cluster.heartbeat_with(1, false, true);
     assert!(response.should_shutdown);
-    assert_eq!(cluster.state("t", 0), (-1, vec![1]));
+    assert_eq!(cluster.state("t", 0), (-1, vec![]));
+    assert_eq!(cluster.partition("t", 0).elr, [1]);
     assert_eq!(cluster.register(1, true).error_code, 0);
     assert!(!cluster.heartbeat(1).is_fenced);
     assert_eq!(cluster.state("t", 0), (1, vec![1]));

@@ -9,6 +9,7 @@ use super::Cluster;
 use super::cluster::text;
 use crate::metadata::controller::ControllerConfig;
 use crate::metadata::rpc::AllocateProducerIdsRequest;
+use crate::metadata::topic_config::EffectiveConfig;
 
 const BROKERS: i32 = 5;
 const TOPICS: usize = 4;
@@ -66,6 +67,12 @@ enum Step {
         most: usize,
     },
     FailOver,
+    /// Producers write to whatever takes it.
+    Write,
+    MinInsync {
+        topic: usize,
+        min: usize,
+    },
     Unclean {
         topic: usize,
         on: bool,
@@ -105,6 +112,8 @@ fn step(unclean: bool) -> impl Strategy<Value = Step> {
         3 => any::<bool>().prop_map(|on| Step::HoldBack { on }),
         3 => (0_usize..4).prop_map(|most| Step::Commit { most }),
         2 => Just(Step::FailOver),
+        10 => Just(Step::Write),
+        2 => (topic.clone(), 0_usize..4).prop_map(|(topic, min)| Step::MinInsync { topic, min }),
     ];
     if unclean { prop_oneof![20 => clean_steps, 1 => unclean_steps].boxed() } else { clean_steps.boxed() }
 }
@@ -125,14 +134,18 @@ impl Cluster {
                     // Never an id that another broker has, nor one of its own that a lost registration told of.
                     known.log_dirs = vec![100 + (dir - 100 + BROKERS as u8) % 150];
                 }
+                let lossy = self.invariants.holders.is_unclean(broker);
+                self.invariants.holders.unclean(broker, lossy || !clean || empty_disk);
                 if self.register(broker, clean).error_code != 0 {
                     // The first process goes on.
+                    self.invariants.holders.unclean(broker, lossy);
                     self.brokers.insert(broker, before);
                 } else if empty_disk {
                     let image = self.controller.image();
                     let states = image.topics().flat_map(|topic| topic.partitions.values());
                     for state in states {
-                        assert!(!state.isr.contains(&broker), "in sync with an empty disk: {state:?}");
+                        let counted = state.isr.contains(&broker) || state.elr.contains(&broker);
+                        assert!(!counted, "in sync with an empty disk: {state:?}");
                     }
                 }
             }
@@ -179,6 +192,20 @@ impl Cluster {
             }
             Step::Commit { most } => self.commit(most),
             Step::FailOver => self.fail_over(),
+            Step::Write => {
+                let (image, properties) = (self.committed.clone(), self.config.server_properties.clone());
+                let min = |topic: &str| EffectiveConfig::new(&image, topic, None, &properties).min_insync_replicas();
+                self.invariants.holders.write(&image, min);
+            }
+            Step::MinInsync { topic, min } => {
+                if self.controller.image().topic(&name(topic)).is_some() {
+                    if min == 0 {
+                        self.set_default("min.insync.replicas", "2");
+                    } else {
+                        self.set_config(&name(topic), "min.insync.replicas", &min.to_string());
+                    }
+                }
+            }
             Step::Unclean { topic, on } => {
                 if self.controller.image().topic(&name(topic)).is_some() {
                     let value = if on { "true" } else { "false" };
@@ -239,7 +266,7 @@ fn run(steps: Vec<Step>, unclean: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn clean_runs_keep_the_invariants(steps in prop::collection::vec(step(false), 1..150)) {

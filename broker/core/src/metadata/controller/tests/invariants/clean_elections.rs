@@ -1,14 +1,23 @@
-//! A new leader comes from the in-sync set (M3).
+//! A new leader comes from the in-sync set, or (KIP-966) from the eligible; when both are empty it is the last known one
+//! (M3).
 
 use crate::metadata::image::Partition;
 
 pub(super) fn check(place: &str, old: &Partition, new: &Partition) {
+    let nobody = old.isr.is_empty() && old.elr.is_empty();
+    // Who is left of it leads before any eligible one.
+    let set_is_lost = !old.isr.iter().any(|id| new.isr.contains(id));
+    let could_lead = |id: &i32| {
+        old.isr.contains(id)
+            || set_is_lost && old.elr.contains(id)
+            || nobody && old.last_known_leader == Some(*id) && !old.last_known_leader_lost_data
+    };
     if new.leader != old.leader
         && let Some(leader) = new.leader()
     {
-        assert!(old.isr.contains(&leader), "{place}: led by one that was not in sync: {old:?}");
+        assert!(could_lead(&leader), "{place}: led by one that could not: {old:?}");
     }
-    // Who asks to let others in is the leader; nobody joins with a change of leader.
-    let joined = new.isr.iter().any(|id| !old.isr.contains(id));
+    // Who asks to let others in is the leader; nobody joins with a change of leader, but the leader itself.
+    let joined = new.isr.iter().any(|id| !old.isr.contains(id) && *id != new.leader);
     assert!(!joined || new.leader == old.leader, "{place}: joined with a new leader: {old:?}");
 }

@@ -1,6 +1,8 @@
 //! What must hold of the metadata at all times; one invariant a file.
 
+pub(crate) mod acknowledged;
 mod clean_elections;
+mod eligible;
 mod epochs_grow;
 mod fenced_are_out;
 mod isr_not_empty;
@@ -11,15 +13,20 @@ mod leader_when_possible;
 mod one_leader_an_epoch;
 mod producer_ids_once;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::metadata::image::{Image, Partition, Topic};
+use crate::metadata::topic_config::EffectiveConfig;
 
 /// Checked on every entry: as it is decided, and as it is committed.
 #[derive(Default)]
 pub(crate) struct Invariants {
     speculative: Option<Image>,
     committed_leaders: one_leader_an_epoch::History,
+    pub(crate) holders: acknowledged::Holders,
+    /// The default of the cluster in this run.
+    pub(crate) server_properties: BTreeMap<String, String>,
     /// Unclean elections happen in this run.
     pub(crate) unclean: bool,
 }
@@ -37,7 +44,8 @@ impl Invariants {
     }
 
     /// Some hold of each record, not only of entries as a whole.
-    pub(crate) fn check_record(&self, before: &Image, after: &Image) {
+    pub(crate) fn check_record(&mut self, before: &Image, after: &Image) {
+        self.holders.check(before, after);
         if self.unclean {
             return;
         }
@@ -65,6 +73,8 @@ impl Invariants {
             leader_in_isr::check(&place, state);
             isr_within_replicas::check(&place, state);
             isr_not_empty::check(&place, state);
+            let config = EffectiveConfig::new(after, &topic.name, None, &self.server_properties);
+            eligible::check(&place, state, config.min_insync_replicas());
             leader_unfenced::check(&place, after, state);
             fenced_are_out::check(&place, after, state);
             leader_when_possible::check(&place, after, state);
