@@ -50,14 +50,45 @@ impl BrokerNode {
                 }
             }
         }
+        if self.image.min_insync_replicas() != before.min_insync_replicas() {
+            self.all_topic_configs_changed();
+        }
         for id in &changes.brokers {
             self.broker_changed(now, *id);
         }
         for at in &changes.partitions {
             let key = LogKey { topic_id: at.topic_id, partition: at.partition };
             self.assignment_changed(now, key, out);
+            self.warn_of_loss(before, key);
         }
         self.forwards_seen(now, out);
+    }
+
+    /// This broker leads what it was neither in sync nor eligible for: says which offsets it goes on from.
+    fn warn_of_loss(&self, before: &Image, key: LogKey) {
+        let Some(partition) = self.partitions.get(&key).filter(|partition| partition.leader().is_some()) else {
+            return;
+        };
+        let Some(old) = before.partition(key.topic_id, key.partition) else { return };
+        let id = self.config.node_id;
+        if old.leader == id || old.isr.contains(&id) || old.elr.contains(&id) {
+            return;
+        }
+        // Several changes may have come at once: then it may have become in sync in between.
+        let Some(new) = self.image.partition(key.topic_id, key.partition) else { return };
+        if new.isr != [id] || new.leader_epoch != old.leader_epoch + 1 {
+            return;
+        }
+        tracing::warn!(
+            topic = %partition.topic,
+            partition = key.partition,
+            leader_epoch = new.leader_epoch,
+            last_known_leader = old.last_known_leader.unwrap_or(-1),
+            log_start_offset = partition.log.log_start_offset(),
+            high_watermark = partition.high_watermark(),
+            log_end_offset = partition.log.log_end_offset(),
+            "leading after an unclean election: what the leaders before had from the log end offset on is lost"
+        );
     }
 
     fn assignment_changed(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {

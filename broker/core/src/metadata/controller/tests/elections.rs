@@ -170,7 +170,7 @@ fn an_unclean_stop_ends_eligibility() {
     assert_eq!((cluster.state("t", 0), cluster.partition("t", 0).elr.clone()), ((1, vec![1]), vec![3]));
     cluster.start(3);
     assert!(cluster.partition("t", 0).elr.is_empty());
-    cluster.kill(&[1]);
+    cluster.kill(&[1, 2]);
     assert_eq!(cluster.state("t", 0), (-1, vec![]));
     cluster.start(2);
     assert_eq!(cluster.state("t", 0).0, -1, "neither 2 nor 3 is known to have everything");
