@@ -5,6 +5,7 @@
 
 pub mod fetch_session;
 pub mod group;
+pub mod log_dir;
 pub mod metadata;
 pub mod purgatory;
 pub mod replica;

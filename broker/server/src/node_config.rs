@@ -35,6 +35,7 @@ pub fn broker(
         inter_broker_listener: config.listeners.inter_broker.clone(),
         controllers: config.quorum.voters.keys().copied().collect(),
         log_dirs,
+        log_dir_reserve_bytes: config.own.log_dir_reserve,
         heartbeat_interval_ms: heartbeat_interval(config),
         registration_timeout_ms: millis(config.node.registration_timeout),
         controlled_shutdown_max_ms: match config.node.controlled_shutdown {

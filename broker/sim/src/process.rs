@@ -160,6 +160,7 @@ fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
             path: PathBuf::from("/data"),
             id: Uuid::from_u128(0x5150_0000_0000_0000_0000_0000_0000_0000 | u128::from(id.unsigned_abs())),
         }],
+        log_dir_reserve_bytes: 0,
         heartbeat_interval_ms: 250,
         registration_timeout_ms: 60_000,
         controlled_shutdown_max_ms: 5_000,

@@ -15,7 +15,7 @@ pub const NOT_CONTROLLER: i32 = 41;
 #[derive(Clone, PartialEq, Message)]
 pub struct ControllerRequest {
     /// What is asked.
-    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6, 7, 20")]
     pub request: Option<Request>,
 }
 
@@ -43,6 +43,9 @@ pub enum Request {
     /// A message of the controllers' consensus; one-way.
     #[prost(message, tag = "7")]
     Raft(RaftRequest),
+    /// A broker cannot write replicas that it holds.
+    #[prost(message, tag = "20")]
+    OfflineReplicas(OfflineReplicasRequest),
 }
 
 /// A controller's answer.
@@ -55,7 +58,7 @@ pub struct ControllerResponse {
     #[prost(sint32, tag = "9")]
     pub leader_id: i32,
     /// The answer.
-    #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 7, 20")]
     pub response: Option<Response>,
 }
 
@@ -83,6 +86,9 @@ pub enum Response {
     /// To [`Request::Raft`].
     #[prost(message, tag = "7")]
     Raft(RaftResponse),
+    /// To [`Request::OfflineReplicas`].
+    #[prost(message, tag = "20")]
+    OfflineReplicas(OfflineReplicasResponse),
 }
 
 /// A broker process takes its id.
@@ -389,6 +395,40 @@ pub struct RaftRequest {
 #[derive(Clone, PartialEq, Message)]
 pub struct RaftResponse {}
 
+/// A broker cannot write replicas that it holds: their disk is full, or refuses writes. Somebody else is to lead them,
+/// and nobody is to wait for them.
+#[derive(Clone, PartialEq, Message)]
+pub struct OfflineReplicasRequest {
+    /// Who.
+    #[prost(int32, tag = "1")]
+    pub broker_id: i32,
+    /// Its registration.
+    #[prost(sint64, tag = "2")]
+    pub broker_epoch: i64,
+    /// The partitions.
+    #[prost(message, repeated, tag = "3")]
+    pub partitions: Vec<PartitionOf>,
+}
+
+/// A partition.
+#[derive(Clone, PartialEq, Message)]
+pub struct PartitionOf {
+    /// The topic's id, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// The partition's number.
+    #[prost(int32, tag = "2")]
+    pub partition: i32,
+}
+
+/// The answer to an [`OfflineReplicasRequest`]. The metadata says what became of each partition.
+#[derive(Clone, PartialEq, Message)]
+pub struct OfflineReplicasResponse {
+    /// 0, STALE_BROKER_EPOCH (77) or BROKER_ID_NOT_REGISTERED (102).
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+}
+
 macro_rules! envelope {
     ($($kind:ident: $request:ident, $response:ident);* $(;)?) => {$(
         impl From<$request> for ControllerRequest {
@@ -416,6 +456,7 @@ envelope! {
     Forward: ForwardRequest, ForwardResponse;
     FetchMetadata: FetchMetadataRequest, FetchMetadataResponse;
     Raft: RaftRequest, RaftResponse;
+    OfflineReplicas: OfflineReplicasRequest, OfflineReplicasResponse;
 }
 
 impl ControllerResponse {

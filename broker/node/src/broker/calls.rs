@@ -26,6 +26,8 @@ pub(super) enum Pending {
     /// A topic that a client or the coordinator wants, made by the controller.
     CreateTopic(String),
     ReplicaFetch(FetchInFlight),
+    /// Partitions that cannot be written here.
+    OfflineReplicas,
 }
 
 /// Calls under way, and which controller to ask.
@@ -186,6 +188,7 @@ impl BrokerNode {
             }
             (Pending::Forward(forwarded), _) => self.forward_unanswered(now, *forwarded, out),
             (Pending::CreateTopic(name), answer) => self.topic_creation_answered(now, &name, answer),
+            (Pending::OfflineReplicas, _) => self.given_up(now),
             (Pending::ReplicaFetch(_), _) => {}
         }
     }

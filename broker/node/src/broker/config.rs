@@ -75,6 +75,8 @@ pub struct BrokerConfig {
     pub controllers: Vec<i32>,
     /// At least one.
     pub log_dirs: Vec<LogDir>,
+    /// `odradek.log.dir.reserve.bytes`: a directory with fewer free bytes takes no records.
+    pub log_dir_reserve_bytes: u64,
     /// `broker.heartbeat.interval.ms`.
     pub heartbeat_interval_ms: u64,
     /// `initial.broker.registration.timeout.ms`.

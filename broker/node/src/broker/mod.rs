@@ -16,6 +16,7 @@ mod lifecycle;
 mod partition;
 mod replication;
 mod roles;
+mod room;
 mod status;
 mod storage;
 mod timers;
@@ -44,6 +45,7 @@ use self::isr::IsrChanges;
 use self::lifecycle::Lifecycle;
 use self::partition::Partition;
 use self::replication::{Fetcher, FetcherId};
+use self::room::Rooms;
 use self::timers::Timers;
 use crate::event::{Command, Event, LogKey, Request, RequestContext};
 
@@ -98,6 +100,7 @@ pub struct BrokerNode {
     unseen: Vec<Unseen>,
     /// Topics that the controller was asked for.
     creating: BTreeSet<String>,
+    rooms: Rooms,
     timers: Timers,
     checkpoints_due: bool,
     high_watermarks_due: bool,
@@ -138,6 +141,7 @@ impl BrokerNode {
             forward_retries: Vec::new(),
             unseen: Vec::new(),
             creating: BTreeSet::new(),
+            rooms: Rooms::new(config.log_dirs.len(), config.log_dir_reserve_bytes, now),
             timers: Timers::new(&config, now),
             checkpoints_due: false,
             high_watermarks_due: false,
@@ -156,7 +160,7 @@ impl BrokerNode {
                 // What a closed connection asked for runs into its deadline; the shell drops the answer.
                 Event::ConnectionClosed { .. } | Event::Timer => {}
                 Event::Answer { call, result } => self.answered(now, call, result, out),
-                Event::Flushed { log, result } => self.flushed(log, result),
+                Event::Flushed { log, result } => self.flushed(now, log, result),
                 Event::Shutdown => self.begin_shutdown(now, out),
             }
         }

@@ -29,6 +29,8 @@ pub struct BrokerStatus {
     pub metadata_offset: u64,
     /// The active controller as far as known; -1 otherwise.
     pub active_controller: i32,
+    /// Log directories that take no records: full, or refusing writes.
+    pub closed_log_dirs: usize,
     /// Bytes of all hosted logs.
     pub log_bytes: u64,
     /// Fetch sessions that are open here, of followers and consumers.
@@ -85,6 +87,7 @@ impl BrokerNode {
             fetch_session_partitions: self.fetch_sessions.partitions(),
             fetch_session_evictions: self.fetch_sessions.evictions(),
             fetch_looks: self.fetch_looks,
+            closed_log_dirs: self.rooms.closed(),
             active_controller: self.calls.active_controller().unwrap_or(-1),
             ..BrokerStatus::default()
         };

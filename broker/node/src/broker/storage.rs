@@ -155,7 +155,7 @@ impl BrokerNode {
         }
     }
 
-    pub(super) fn flushed(&mut self, key: LogKey, result: std::io::Result<FlushDone>) {
+    pub(super) fn flushed(&mut self, now: Now, key: LogKey, result: std::io::Result<FlushDone>) {
         let Some(partition) = self.partitions.get_mut(&key) else { return };
         partition.flushing = false;
         match result {
@@ -166,6 +166,7 @@ impl BrokerNode {
             Err(error) => {
                 tracing::error!(topic = %partition.topic, partition = key.partition, %error, "sync failed");
                 partition.log.fail(format!("sync failed: {error}"));
+                self.log_failed(now, key);
             }
         }
     }

@@ -34,6 +34,7 @@ impl BrokerNode {
         }
         self.hand_out_producer_ids(now, out);
         self.check_lagging(now);
+        self.look_at_rooms(now, out);
         self.fetchers_expired(now);
         self.acks_expired(now, out);
         self.fetches_expired(now, out);
@@ -61,7 +62,12 @@ impl BrokerNode {
     /// has passed.
     #[must_use]
     pub fn next_deadline(&self) -> u64 {
-        let periodic = [self.timers.retention_ms, self.timers.recovery_ms, self.timers.high_watermark_ms];
+        let periodic = [
+            self.timers.retention_ms,
+            self.timers.recovery_ms,
+            self.timers.high_watermark_ms,
+            self.rooms.next_deadline(),
+        ];
         let others = [
             self.lifecycle.next_deadline(),
             self.shutdown_deadline(),

@@ -13,6 +13,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("odradek.http.listener", Kind::String, None, Check::Any, Class::Honoured),
     fixed("odradek.broker.disconnect.grace.ms", Kind::Long, Some("300"), Check::Between(50, 60_000), Class::Honoured),
     fixed("odradek.broker.silence.timeout.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::Honoured),
+    fixed("odradek.log.dir.reserve.bytes", Kind::Long, Some("33554432"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
 ];
 
@@ -31,6 +32,9 @@ pub struct OwnSettings {
     /// brokers are heard; else only after `broker.session.timeout.ms`. Brokers send a heartbeat at least eight times in
     /// it. 0: `broker.session.timeout.ms` alone counts, as in Kafka.
     pub silence_timeout: Duration,
+    /// `odradek.log.dir.reserve.bytes`: a log directory with fewer free bytes takes no records, and opens again at one
+    /// and a half of them. Checkpoints, the index files and deletions go on in what is kept back.
+    pub log_dir_reserve: u64,
     /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
     pub shutdown_timeout: Duration,
 }
@@ -61,7 +65,8 @@ impl OwnSettings {
         }
         let disconnect_grace = millis("odradek.broker.disconnect.grace.ms");
         let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
-        Self { cluster_id, http, disconnect_grace, silence_timeout, shutdown_timeout }
+        let log_dir_reserve = values.unsigned("odradek.log.dir.reserve.bytes");
+        Self { log_dir_reserve, cluster_id, http, disconnect_grace, silence_timeout, shutdown_timeout }
     }
 }
 

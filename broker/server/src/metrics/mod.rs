@@ -78,6 +78,8 @@ fn register_broker(registry: &mut Registry, status: &BrokerStatus) {
     gauge(registry, "leaders", "Partitions led by this broker", status.leaders);
     let help = "Led here, with fewer in-sync replicas than replicas";
     gauge(registry, "under_replicated_partitions", help, status.under_replicated);
+    let help = "Log directories that take no records: full, or refusing writes";
+    gauge(registry, "closed_log_dirs", help, status.closed_log_dirs);
     let help = "Led here, with fewer in-sync replicas than min.insync.replicas";
     gauge(registry, "under_min_isr_partitions", help, status.under_min_isr);
     gauge(registry, "offline_partitions", "Replicas here whose partition has no leader", status.offline);

@@ -27,6 +27,7 @@ mod fencing;
 mod forward;
 mod heartbeat;
 mod index;
+mod offline_replicas;
 mod preferred;
 mod producer_ids;
 mod random;
@@ -123,6 +124,7 @@ impl Controller {
             Some(Request::RegisterBroker(request)) => self.register(now, request).into(),
             Some(Request::Heartbeat(request)) => self.heartbeat(now, request).into(),
             Some(Request::AlterPartition(request)) => self.alter_partition(request).into(),
+            Some(Request::OfflineReplicas(request)) => self.offline_replicas(request).into(),
             Some(Request::AllocateProducerIds(request)) => self.allocate_producer_ids(request).into(),
             Some(Request::Forward(request)) => self.forward(request).into(),
             Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => ControllerResponse::default(),

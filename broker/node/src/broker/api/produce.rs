@@ -182,7 +182,7 @@ impl BrokerNode {
         append: impl FnOnce(&mut odradek_log::Log, i32, i64) -> Result<Appended, odradek_log::AppendError>,
     ) -> Result<(i32, Required, Appended), (i16, String)> {
         let not_leader = || (codes::NOT_LEADER_OR_FOLLOWER, String::new());
-        let partition = self.partitions.get_mut(&key).ok_or_else(not_leader)?;
+        let partition = self.partitions.get(&key).ok_or_else(not_leader)?;
         let leader = partition.leader().ok_or_else(not_leader)?;
         let epoch = leader.epoch();
         if acks == -1 && !leader.has_min_insync() {
@@ -190,13 +190,23 @@ impl BrokerNode {
             let message = format!("the in-sync set {isr:?} is smaller than min.insync.replicas");
             return Err((codes::NOT_ENOUGH_REPLICAS, message));
         }
-        let appended = append(&mut partition.log, epoch, now.wall_ms).map_err(|error| {
-            let code = error.code();
-            if code == codes::KAFKA_STORAGE_ERROR {
-                tracing::error!(topic = %partition.topic, partition = key.partition, %error, "append");
+        if !self.takes_records(partition) {
+            let dir = self.config.log_dirs[partition.dir].path.display();
+            let message = format!("the log directory {dir} takes no records now: it is full, or refused a write");
+            return Err((codes::KAFKA_STORAGE_ERROR, message));
+        }
+        let partition = self.partitions.get_mut(&key).ok_or_else(not_leader)?;
+        let appended = match append(&mut partition.log, epoch, now.wall_ms) {
+            Ok(appended) => appended,
+            Err(error) => {
+                let code = error.code();
+                if code == codes::KAFKA_STORAGE_ERROR {
+                    tracing::error!(topic = %partition.topic, partition = key.partition, %error, "append");
+                    self.write_refused(now, key);
+                }
+                return Err((code, error.to_string()));
             }
-            (code, error.to_string())
-        })?;
+        };
         let at = Required { key, epoch, base_offset: appended.base_offset, end_offset: appended.last_offset + 1 };
         if appended.duplicate {
             self.rare.duplicates += 1;

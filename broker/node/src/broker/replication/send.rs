@@ -63,7 +63,7 @@ impl BrokerNode {
         let partition = self.partitions.get(&key)?;
         let Role::Follower { epoch, .. } = &partition.role else { return None };
         let log = &partition.log;
-        log.failure().is_none().then(|| Asked {
+        self.takes_records(partition).then(|| Asked {
             current_leader_epoch: *epoch,
             fetch_offset: log.log_end_offset(),
             last_fetched_epoch: match mutated(Mutation::SkipTruncation) {
@@ -75,7 +75,8 @@ impl BrokerNode {
         })
     }
 
-    /// The log failed: nothing is copied until the process starts again.
+    /// Nothing is copied until the log directory takes records again; to a log that failed, not before the process starts
+    /// again.
     fn skip(&mut self, id: FetcherId, key: LogKey) {
         if let Some(fetcher) = self.fetchers.get_mut(&id) {
             fetcher.skip(key);

@@ -143,7 +143,15 @@ impl BrokerNode {
         if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) {
             let batches = RecordBatches::parse_trailing(bytes).map_err(|error| error.to_string())?;
             if !batches.is_empty() {
-                let appended = log.append_follower(&batches, now.wall_ms).map_err(|error| error.to_string())?;
+                let appended = match log.append_follower(&batches, now.wall_ms) {
+                    Ok(appended) => appended,
+                    Err(error) => {
+                        if error.code() == codes::KAFKA_STORAGE_ERROR {
+                            self.write_refused(now, key);
+                        }
+                        return Err(error.to_string());
+                    }
+                };
                 partition.unflushed += appended.last_offset - appended.base_offset + 1;
                 got = true;
             }

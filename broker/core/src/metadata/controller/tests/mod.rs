@@ -5,6 +5,7 @@ mod cluster;
 mod configs;
 mod elections;
 mod invariants;
+mod offline_replicas;
 mod registration;
 mod scale;
 mod sessions;
