@@ -59,13 +59,8 @@ impl FrameReader<'_> {
             if let Some(frame) = decoder.next(&mut self.buffer)? {
                 return Ok(Some(frame));
             }
-            if self.buffer.is_empty() {
-                // The memory belongs to the frames that were cut from it.
-                self.buffer = BytesMut::new();
-                self.stream.readable().await?;
-            }
-            self.buffer.reserve(CHUNK);
-            if self.fill_buffer().await? == 0 {
+            let count = if self.buffer.is_empty() { self.first().await? } else { self.fill_buffer().await? };
+            if count == 0 {
                 return Ok(None);
             }
         }
@@ -87,7 +82,22 @@ impl FrameReader<'_> {
         Ok(Some(room.hold(frame)))
     }
 
+    /// The first bytes of a frame, for as long as it takes: nothing is owed between two frames.
+    async fn first(&mut self) -> Result<usize, ReadError> {
+        loop {
+            // The memory belongs to the frames that were cut from it.
+            self.buffer = BytesMut::new();
+            // Said of the read before, this may be out of date; then there is nothing to read.
+            self.stream.readable().await?;
+            self.buffer.reserve(CHUNK);
+            if let Some(count) = read(self.stream, self.activity, self.traffic, &mut self.buffer, CHUNK)? {
+                return Ok(count);
+            }
+        }
+    }
+
     async fn fill_buffer(&mut self) -> Result<usize, ReadError> {
+        self.buffer.reserve(CHUNK);
         let room = self.buffer.capacity() - self.buffer.len();
         fill(self.stream, self.activity, self.traffic, &mut self.buffer, room).await
     }
@@ -102,19 +112,31 @@ async fn fill(
     most: usize,
 ) -> Result<usize, ReadError> {
     loop {
-        match stream.try_read_buf(&mut (&mut *buffer).limit(most)) {
-            Ok(count) => {
-                activity.moved();
-                traffic.received(count as u64);
-                return Ok(count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match tokio::time::timeout(STALLED, stream.readable()).await {
-                    Ok(ready) => ready?,
-                    Err(_) => return Err(ReadError::Stalled),
-                }
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(count) = read(stream, activity, traffic, buffer, most)? {
+            return Ok(count);
         }
+        match tokio::time::timeout(STALLED, stream.readable()).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(ReadError::Stalled),
+        }
+    }
+}
+
+/// What [`fill`] appends, without waiting; `None` when there is nothing yet.
+fn read(
+    stream: &TcpStream,
+    activity: &Activity,
+    traffic: &Traffic,
+    buffer: &mut BytesMut,
+    most: usize,
+) -> io::Result<Option<usize>> {
+    match stream.try_read_buf(&mut buffer.limit(most)) {
+        Ok(count) => {
+            activity.moved();
+            traffic.received(count as u64);
+            Ok(Some(count))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }

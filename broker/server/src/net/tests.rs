@@ -375,6 +375,21 @@ async fn idle_connections_end_unless_a_request_waits() {
 }
 
 #[tokio::test]
+async fn silence_between_two_frames_is_not_a_frame_that_was_left_off() {
+    let mut fixture = fixture::<true>(&[], 10).await;
+    let mut stream = fixture.connect().await;
+    for id in [1, 2] {
+        send(&mut stream, id, b"a").await;
+        let asked = fixture.take().await;
+        fixture.echo(asked);
+        assert_eq!(answer(&mut stream).await, Some((id, b"a".to_vec())));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(300)).await;
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_goes_forgets_its_requests() {
     let mut fixture = fixture::<true>(&[], 10).await;
     let mut stream = fixture.connect().await;
