@@ -24,6 +24,14 @@ pub enum LogError {
         /// The error that made it so.
         reason: String,
     },
+    /// The disk refused an earlier batch of this producer, and this one does not follow what is in the log.
+    #[error("log {} refused an earlier batch of producer {producer_id}, so what comes behind it too", dir.display())]
+    Behind {
+        /// The partition's folder.
+        dir: PathBuf,
+        /// Whose.
+        producer_id: i64,
+    },
     /// A file cannot be read as what its name says it is.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {

@@ -148,6 +148,8 @@ pub struct Log {
     topic_id: Option<Uuid>,
     topic_id_unsynced: bool,
     failed: Option<String>,
+    /// Producers whose latest batch the disk refused.
+    refused: BTreeSet<i64>,
     /// Something happened since the last clean close.
     changed: bool,
 }
@@ -187,6 +189,7 @@ impl Log {
             topic_id: None,
             topic_id_unsynced: false,
             failed: None,
+            refused: BTreeSet::new(),
             changed: false,
         }
     }

@@ -511,6 +511,32 @@ fn a_segment_that_cannot_be_made_leaves_the_log_as_it_was() {
 }
 
 #[test]
+fn what_comes_behind_a_batch_that_the_disk_refused_is_refused_for_the_same_reason() {
+    use odradek_log::AppendError;
+    let disk = MemDisk::new();
+    let mut log = fresh(&disk, small());
+    log.append_leader(&from_producer(7, 0, 0, 1000), 1, 0).unwrap();
+    log.append_leader(&from_producer(8, 0, 0, 1000), 1, 0).unwrap();
+    disk.set_capacity(Some(disk.used_bytes() + 10));
+    for sequence in [1, 2, 3] {
+        let refused = log.append_leader(&from_producer(7, 0, sequence, 1000), 1, 0).unwrap_err();
+        assert!(matches!(refused, AppendError::Storage(_)), "sequence {sequence}: {refused}");
+    }
+    // There is room again, and batches are still on their way behind the first that was refused.
+    disk.set_capacity(None);
+    log.append_leader(&from_producer(8, 0, 1, 1000), 1, 0).unwrap();
+    let behind = log.append_leader(&from_producer(7, 0, 3, 1000), 1, 0).unwrap_err();
+    assert!(matches!(behind, AppendError::Storage(_)), "{behind}");
+    // Of others, and once the first is in, it is a matter of sequence again.
+    let other = log.append_leader(&from_producer(8, 0, 5, 1000), 1, 0).unwrap_err();
+    assert!(matches!(other, AppendError::OutOfOrderSequence { expected: 2, .. }), "{other}");
+    log.append_leader(&from_producer(7, 0, 1, 1000), 1, 0).unwrap();
+    let gap = log.append_leader(&from_producer(7, 0, 3, 1000), 1, 0).unwrap_err();
+    assert!(matches!(gap, AppendError::OutOfOrderSequence { expected: 2, .. }), "{gap}");
+    assert_eq!(log.log_end_offset(), 4);
+}
+
+#[test]
 fn a_deleted_log_leaves_its_name_at_once() {
     let disk = MemDisk::new();
     let mut log = fresh(&disk, small());

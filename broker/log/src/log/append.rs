@@ -12,6 +12,10 @@ use crate::names::Kind;
 use crate::producer::{Update, Verdict};
 use crate::segment::{Found, Place};
 
+/// Producers that are remembered because the disk refused a batch of theirs; more of them get an answer about their
+/// sequence.
+const MAX_REFUSED: usize = 1000;
+
 impl Log {
     /// Appends a producer's batches: offsets and leader epoch are assigned, the rest is written as it came (but for
     /// the time of append and the checksum over it, where the topic asks for LogAppendTime).
@@ -32,6 +36,47 @@ impl Log {
     /// # Errors
     /// [`AppendError`]; the log is then as it was before.
     pub fn append_leader_as(
+        &mut self,
+        batches: &RecordBatches,
+        leader_epoch: i32,
+        wall_ms: i64,
+        origin: Origin,
+    ) -> Result<Appended, AppendError> {
+        let result = self.append_assigned(batches, leader_epoch, wall_ms, origin);
+        self.after_refusals(batches, result)
+    }
+
+    /// Remembers whose batches the disk refused. Those that the producer sent behind one of them fail for the same
+    /// reason: an answer about their sequence would make the client believe that records are lost, take a new epoch,
+    /// and send again what other partitions have already.
+    fn after_refusals(
+        &mut self,
+        batches: &RecordBatches,
+        result: Result<Appended, AppendError>,
+    ) -> Result<Appended, AppendError> {
+        let headers = batches.batches.iter().map(|info| &info.header);
+        let producers = headers.filter(|header| header.has_producer_id()).map(|header| header.producer_id);
+        match &result {
+            Ok(_) if self.refused.is_empty() => {}
+            Ok(_) => {
+                for producer in producers {
+                    self.refused.remove(&producer);
+                }
+            }
+            Err(AppendError::Storage(_)) => {
+                let room = MAX_REFUSED.saturating_sub(self.refused.len());
+                self.refused.extend(producers.take(room));
+            }
+            Err(AppendError::OutOfOrderSequence { producer_id, .. }) if self.refused.contains(producer_id) => {
+                let (dir, producer_id) = (self.dir.clone(), *producer_id);
+                return Err(LogError::Behind { dir, producer_id }.into());
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn append_assigned(
         &mut self,
         batches: &RecordBatches,
         leader_epoch: i32,
