@@ -59,6 +59,10 @@ cluster: ## A Kubernetes to run on (e2e/cluster/cluster help: all its verbs)
 sim: ## The simulator: 1,000 seeds of whole clusters with faults
 	cargo run --release -q -p odradek-sim -- --seeds 1000
 
+.PHONY: chaos
+chaos: setup ## Real processes under faults, checked record by record (MINUTES, SEED, CLUSTERS, ONLY; as root for all faults)
+	@e2e/chaos/chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTERS),--clusters $(CLUSTERS)) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: bench
 bench: setup ## The same load against Apache Kafka 4.4.0 and Odradek, side by side
 	@e2e/bench/bench

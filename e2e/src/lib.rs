@@ -4,6 +4,8 @@
 //! its deadline is over, and says what it saw last.
 
 pub mod kubernetes;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod process;
 pub mod tools;
 pub mod wait;
