@@ -9,7 +9,7 @@ use odradek_core::metadata::controller::ControllerConfig;
 use odradek_node::broker::{AdvertisedListener, BrokerConfig, DescribedConfig, DescribedSynonym, LogDir};
 use odradek_node::controller::{ControllerNodeConfig, Endpoint};
 
-use crate::config::{Described, ServerConfig};
+use crate::config::{Described, ServerConfig, run_time};
 
 /// The folder of the metadata log below `metadata.log.dir`, as Kafka names it.
 pub(crate) const METADATA_LOG: &str = "__cluster_metadata-0";
@@ -51,6 +51,8 @@ pub fn broker(
         replica_fetch_backoff_ms: millis(replication.fetch_backoff),
         replica_socket_timeout_ms: millis(replication.socket_timeout),
         replica_fetchers: replication.fetchers,
+        replication_quota_samples: replication.quota_samples,
+        replication_quota_window_ms: millis(replication.quota_window),
         fetch_session_slots: replication.fetch_session_slots,
         fetch_max_bytes: replication.consumer_fetch_max_bytes,
         auto_create_topics: topics.auto_create,
@@ -100,6 +102,7 @@ pub fn controller(
             leader_imbalance_check_ms: millis(config.replication.rebalance_interval),
             leader_imbalance_percentage: config.replication.rebalance_percentage,
             server_properties: server_properties(config),
+            check_broker_setting: run_time::check,
             ..ControllerConfig::default()
         },
         snapshot_every_bytes: quorum.snapshot_max_bytes,

@@ -2,6 +2,8 @@
 
 mod follower;
 mod leader;
+mod throttle;
 
 pub use follower::{Divergence, first_fetch_epoch, truncation_for};
 pub use leader::{FetchOutcome, IsrProposal, Leader, LeaderConfig};
+pub use throttle::{ReplicationQuota, ThrottledReplicas};

@@ -99,6 +99,10 @@ pub struct BrokerConfig {
     pub replica_socket_timeout_ms: u64,
     /// `num.replica.fetchers`: fetches to one leader side by side, at least 1.
     pub replica_fetchers: u32,
+    /// `replication.quota.window.num`, at least 1.
+    pub replication_quota_samples: usize,
+    /// `replication.quota.window.size.seconds`, in milliseconds.
+    pub replication_quota_window_ms: u64,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
     /// `fetch.max.bytes`: the most that a consumer gets in one answer.

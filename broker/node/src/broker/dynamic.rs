@@ -18,5 +18,12 @@ impl BrokerNode {
     pub(super) fn settings_changed(&mut self) {
         let fetchers = self.setting("num.replica.fetchers").and_then(|text| text.parse().ok());
         self.set_replica_fetchers(fetchers.unwrap_or(self.config.replica_fetchers));
+        let rate = |key: &str| self.setting(key).and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
+        let (leader, follower) =
+            (rate("leader.replication.throttled.rate"), rate("follower.replication.throttled.rate"));
+        self.leader_quota.set_bound(leader);
+        self.follower_quota.set_bound(follower);
+        // Who waited for the old rate looks again.
+        self.fetchers_due.extend(self.fetchers.keys().copied());
     }
 }

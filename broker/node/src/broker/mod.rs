@@ -33,6 +33,7 @@ use odradek_core::fetch_session::SessionCache;
 use odradek_core::group::GroupCoordinator;
 use odradek_core::metadata::image::Image;
 use odradek_core::purgatory::Purgatory;
+use odradek_core::replica::ReplicationQuota;
 use odradek_core::time::Now;
 use odradek_log::Disk;
 use uuid::Uuid;
@@ -82,6 +83,10 @@ pub struct BrokerNode {
     replica_fetchers: u32,
     /// Numbers the fetchers that were ever made.
     fetcher_generations: u64,
+    /// `leader.replication.throttled.rate`.
+    leader_quota: ReplicationQuota,
+    /// `follower.replication.throttled.rate`.
+    follower_quota: ReplicationQuota,
     isr: IsrChanges,
     lag_checks: BTreeSet<(u64, LogKey)>,
     acks: Purgatory<LogKey, AckWait>,
@@ -113,7 +118,8 @@ impl BrokerNode {
     #[must_use]
     pub fn new(config: BrokerConfig, disk: Arc<dyn Disk>, found: Vec<FoundLog>, start: Start, now: Now) -> BrokerNode {
         let groups = GroupCoordinator::new(config.group.clone(), start.seed);
-        BrokerNode {
+        let quota = ReplicationQuota::new(config.replication_quota_samples, config.replication_quota_window_ms);
+        let mut node = BrokerNode {
             image: Image::default(),
             cluster_id: config.cluster_id.clone(),
             partitions: BTreeMap::new(),
@@ -127,6 +133,8 @@ impl BrokerNode {
             fetchers_due: BTreeSet::new(),
             replica_fetchers: config.replica_fetchers.max(1),
             fetcher_generations: 0,
+            leader_quota: quota.clone(),
+            follower_quota: quota,
             isr: IsrChanges::default(),
             lag_checks: BTreeSet::new(),
             acks: Purgatory::new(),
@@ -148,7 +156,9 @@ impl BrokerNode {
             rare: Rare::default(),
             config: Arc::new(config),
             disk,
-        }
+        };
+        node.settings_changed();
+        node
     }
 
     /// Takes all events that have come, and does what is due. Call it again at [`BrokerNode::next_deadline`], with or
@@ -183,7 +193,7 @@ impl BrokerNode {
             all.extend(woken);
         }
         if !all.is_empty() {
-            self.fetches_woken(&all, out);
+            self.fetches_woken(now, &all, out);
         }
     }
 

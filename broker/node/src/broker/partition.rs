@@ -36,6 +36,10 @@ pub(super) struct Partition {
     pub unflushed: i64,
     /// `flush.messages`.
     pub flush_messages: i64,
+    /// Whether followers that are not in sync are slowed down when they copy from here (KIP-73).
+    pub leader_throttled: bool,
+    /// Whether this replica is slowed down while it is not in sync (KIP-73).
+    pub follower_throttled: bool,
     /// Whether a look at lagging followers is due at some time.
     pub lag_check_scheduled: bool,
 }

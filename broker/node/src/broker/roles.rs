@@ -12,7 +12,7 @@ use odradek_log::{Log, LogConfig, OpenState};
 
 use super::BrokerNode;
 use super::partition::{Partition, Role};
-use super::topic_settings::{flush_messages, log_config};
+use super::topic_settings::{flush_messages, log_config, throttled};
 use crate::event::{BlockingJob, Command, LogKey};
 
 /// The topic that keeps the groups' offsets.
@@ -121,8 +121,8 @@ impl BrokerNode {
     fn log_config(&self, topic: &str, partition: i32) -> LogConfig {
         let config = log_config(&self.effective(topic), u64::from(partition.unsigned_abs()));
         // A broker's key that no topic overrides.
-        let expiration = self.config.server_properties.get("producer.id.expiration.ms");
-        match expiration.and_then(|text| text.trim().parse().ok()) {
+        let expiration = self.setting("producer.id.expiration.ms");
+        match expiration.and_then(|text| text.parse().ok()) {
             Some(ms) => LogConfig { producer_id_expiration_ms: ms, ..config },
             None => config,
         }
@@ -138,7 +138,9 @@ impl BrokerNode {
     /// Takes over the log that was found at the start, or makes one in the directory with the fewest partitions.
     fn host(&mut self, now: Now, key: LogKey, topic: &Arc<str>) -> Result<(), String> {
         let config = self.log_config(topic, key.partition);
-        let flush_messages = flush_messages(&self.effective(topic));
+        let effective = self.effective(topic);
+        let flush_messages = flush_messages(&effective);
+        let (leader_throttled, follower_throttled) = throttled(&effective, self.config.node_id);
         let (log, dir, known_high_watermark) = match self.found.remove(&key) {
             Some(mut found) => {
                 found.log.set_config(config);
@@ -169,6 +171,8 @@ impl BrokerNode {
                 flushing: false,
                 unflushed: 0,
                 flush_messages,
+                leader_throttled: leader_throttled.has(key.partition),
+                follower_throttled: follower_throttled.has(key.partition),
                 lag_check_scheduled: false,
             },
         );
@@ -289,12 +293,15 @@ impl BrokerNode {
         let max = LogKey { topic_id: id, partition: i32::MAX };
         let keys: Vec<LogKey> = self.partitions.range(min..=max).map(|(key, _)| *key).collect();
         let leader_config = self.leader_config(name);
+        let (leader_throttled, follower_throttled) = throttled(&self.effective(name), self.config.node_id);
         for key in keys {
             let config = self.log_config(name, key.partition);
             let flush_messages = flush_messages(&self.effective(name));
             let Some(partition) = self.partitions.get_mut(&key) else { continue };
             partition.log.set_config(config);
             partition.flush_messages = flush_messages;
+            partition.leader_throttled = leader_throttled.has(key.partition);
+            partition.follower_throttled = follower_throttled.has(key.partition);
             if partition.leader_mut().is_some_and(|leader| leader.set_config(leader_config)) {
                 self.woken.insert(key);
             }

@@ -1,11 +1,18 @@
 //! What a topic's configuration in force means for its logs.
 
 use odradek_core::metadata::topic_config::EffectiveConfig;
+use odradek_core::replica::ThrottledReplicas;
 use odradek_log::{LogConfig, TimestampType};
 
 /// `flush.messages`: as many records may be unflushed; `i64::MAX` leaves it to the operating system.
 pub(super) fn flush_messages(config: &EffectiveConfig<'_>) -> i64 {
     config.long("flush.messages").unwrap_or(i64::MAX)
+}
+
+/// Which partitions are throttled on `broker`, as leaders and as followers (KIP-73).
+pub(super) fn throttled(config: &EffectiveConfig<'_>, broker: i32) -> (ThrottledReplicas, ThrottledReplicas) {
+    let of = |key: &str| ThrottledReplicas::of(&config.list(key), broker);
+    (of("leader.replication.throttled.replicas"), of("follower.replication.throttled.replicas"))
 }
 
 /// The log's part. `seed` draws the roll jitter.

@@ -20,6 +20,7 @@ pub mod problems;
 pub mod properties;
 mod quorum;
 mod replication;
+pub mod run_time;
 mod security;
 pub mod tables;
 mod tiering;

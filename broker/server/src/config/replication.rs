@@ -32,8 +32,8 @@ pub(super) const KEYS: &[Key] = &[
     fixed("fetch.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("producer.purgatory.purge.interval.requests", Kind::Int, Some("1000"), Check::Any, Class::NoEffect { why: PURGATORY }),
     fixed("delete.records.purgatory.purge.interval.requests", Kind::Int, Some("1"), Check::Any, Class::NoEffect { why: PURGATORY }),
-    cluster_wide("leader.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
-    cluster_wide("follower.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
+    cluster_wide("leader.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::Honoured),
+    cluster_wide("follower.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::Honoured),
     cluster_wide("replica.alter.log.dirs.io.max.bytes.per.second", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
 ];
 
@@ -67,6 +67,10 @@ pub struct ReplicationSettings {
     pub high_watermark_checkpoint_interval: Duration,
     /// `num.replica.fetchers`: fetches to one leader side by side.
     pub fetchers: u32,
+    /// `replication.quota.window.num`: samples that a throttle's rate is looked at over.
+    pub quota_samples: usize,
+    /// `replication.quota.window.size.seconds`: of each sample.
+    pub quota_window: Duration,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
     /// `replica.selector.class`.
@@ -107,6 +111,8 @@ impl ReplicationSettings {
             socket_timeout: millis("replica.socket.timeout.ms"),
             high_watermark_checkpoint_interval: millis("replica.high.watermark.checkpoint.interval.ms"),
             fetchers: values.int32("num.replica.fetchers").unsigned_abs(),
+            quota_samples: usize::try_from(values.unsigned("replication.quota.window.num")).unwrap_or(11),
+            quota_window: Duration::from_secs(values.unsigned("replication.quota.window.size.seconds")),
             fetch_session_slots: usize::try_from(values.unsigned("max.incremental.fetch.session.cache.slots"))
                 .unwrap_or(usize::MAX),
             selector: selector(values, problems),

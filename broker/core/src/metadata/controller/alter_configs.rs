@@ -186,6 +186,24 @@ impl Controller {
         Ok(list.join(","))
     }
 
+    /// Checks a broker's keys that are not set to that value already: what a release before this one took can be
+    /// kept or removed.
+    fn check_broker_configs(&self, before: &ConfigMap, wanted: &ConfigMap, one_broker: bool) -> Result<(), ApiError> {
+        let invalid = |message: String| ApiError::new(ResponseError::InvalidConfig, message);
+        for (key, value) in wanted {
+            if before.get(key) == Some(value) {
+                continue;
+            }
+            (self.config.check_broker_setting)(key, value, one_broker).map_err(invalid)?;
+            if let Some(definition) = topic_config::definition_of_synonym(key) {
+                let synonym = definition.synonyms.iter().find(|synonym| synonym.name == key);
+                let value = synonym.map_or_else(|| value.clone(), |synonym| synonym.convert(value));
+                definition.validate(&value).map_err(invalid)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what is wanted, and writes what differs from what is set.
     fn set_configs(&mut self, resource: Resource, wanted: &ConfigMap, validate_only: bool) -> Result<(), ApiError> {
         if wanted.values().any(|value| value.len() > MAX_VALUE) {
@@ -197,18 +215,18 @@ impl Controller {
                 ),
             ));
         }
+        let before = self.image.config(&resource).cloned().unwrap_or_default();
         match &resource {
             Resource::Topic(_) => check_topic_configs(wanted)?,
             Resource::Broker(_) => {
                 check_not_of_one_broker(wanted)?;
-                check_broker_configs(wanted)?;
+                self.check_broker_configs(&before, wanted, true)?;
             }
-            Resource::DefaultBroker => check_broker_configs(wanted)?,
+            Resource::DefaultBroker => self.check_broker_configs(&before, wanted, false)?,
         }
         if validate_only {
             return Ok(());
         }
-        let before = self.image.config(&resource).cloned().unwrap_or_default();
         let (resource_type, resource_name) = resource.to_parts();
         let keys: BTreeSet<&String> = before.keys().chain(wanted.keys()).collect();
         for key in keys {
@@ -241,20 +259,6 @@ impl Controller {
         }
         Ok(())
     }
-}
-
-/// Checks the broker's keys that stand for topic keys. The others are the broker's own business:
-/// it checks them before it passes the request on.
-fn check_broker_configs(configs: &ConfigMap) -> Result<(), ApiError> {
-    for (key, value) in configs {
-        let Some(definition) = topic_config::definition_of_synonym(key) else {
-            continue;
-        };
-        let synonym = definition.synonyms.iter().find(|synonym| synonym.name == key);
-        let value = synonym.map_or_else(|| value.clone(), |synonym| synonym.convert(value));
-        definition.validate(&value).map_err(|message| ApiError::new(ResponseError::InvalidConfig, message))?;
-    }
-    Ok(())
 }
 
 /// KIP-966: all leaders and the controller have to mean the same by `min.insync.replicas`.

@@ -43,6 +43,16 @@ pub struct ControllerConfig {
     /// The static server properties, by their broker keys (such as `min.insync.replicas` or
     /// `log.retention.hours`): they are the defaults of the topics' configuration.
     pub server_properties: BTreeMap<String, String>,
+    /// What a broker's key may be set to while brokers run.
+    pub check_broker_setting: CheckBrokerSetting,
+}
+
+/// Checks a broker's key and its new value; the third is true for one broker, false for the default of all of them.
+/// The error says what is wrong, with the key, the value and what it should be.
+pub type CheckBrokerSetting = fn(&str, &str, bool) -> Result<(), String>;
+
+fn take_any(_key: &str, _value: &str, _one_broker: bool) -> Result<(), String> {
+    Ok(())
 }
 
 impl Default for ControllerConfig {
@@ -65,6 +75,7 @@ impl Default for ControllerConfig {
             shutdown_step: 5_000,
             max_records_per_request: 10_000,
             server_properties: BTreeMap::new(),
+            check_broker_setting: take_any,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One fetcher: which partitions it fetches how.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use odradek_core::fetch_session::{Asked, FetchSessionHandler};
 
@@ -49,7 +49,12 @@ pub(in crate::broker) enum Fetching {
     /// The next one of the session.
     Session,
     /// These, as they were asked for.
-    Lane(BTreeMap<LogKey, Asked>),
+    Lane {
+        /// All of them are throttled.
+        throttled: bool,
+        /// What was asked.
+        asked: BTreeMap<LogKey, Asked>,
+    },
 }
 
 /// Fetches from one leader.
@@ -66,9 +71,11 @@ pub(in crate::broker) struct Fetcher {
     loose: BTreeSet<LogKey>,
     /// In a fetch without a session.
     busy: BTreeSet<LogKey>,
-    /// Of `loose` and `busy`: those that the leader has more for.
+    /// Of `loose` and `busy`: those that are not known to be level with the leader.
     behind: BTreeSet<LogKey>,
     lanes: usize,
+    /// Of these, for throttled partitions.
+    throttled_lanes: usize,
     /// Where the next fetch without a session begins: after the last one that got something.
     turn: Option<LogKey>,
     /// Put off until that time: refused by the leader.
@@ -86,6 +93,7 @@ impl Fetcher {
     pub fn follow(&mut self, key: LogKey) {
         self.partitions.insert(key);
         self.loose.insert(key);
+        self.behind.insert(key);
     }
 
     pub fn unfollow(&mut self, key: LogKey) {
@@ -153,6 +161,7 @@ impl Fetcher {
         for key in due {
             self.delayed.remove(&key);
             self.loose.insert(key);
+            self.behind.insert(key);
         }
         if let Some(next) = self.delayed.values().copied().min() {
             self.wake_at(next);
@@ -190,18 +199,22 @@ impl Fetcher {
         self.session_busy = false;
     }
 
-    /// What the next fetch without a session is to name, unless enough of them are under way.
-    pub fn next_lane(&mut self) -> Vec<LogKey> {
-        if self.lanes >= MAX_LANES {
+    /// What the next fetch without a session is to name, unless enough of them are under way: what `throttled` says
+    /// nothing of, or only what it names. Of the throttled, one such fetch is under way at a time.
+    pub fn next_lane(&self, throttled: bool, is_throttled: impl Fn(LogKey) -> bool) -> Vec<LogKey> {
+        if self.lanes >= MAX_LANES || (throttled && self.throttled_lanes > 0) {
             return Vec::new();
         }
-        match self.turn {
-            None => self.loose.iter().take(MAX_IN_LANE).copied().collect(),
-            Some(turn) => {
-                let after = self.loose.range((std::ops::Bound::Excluded(turn), std::ops::Bound::Unbounded));
-                after.chain(self.loose.range(..=turn)).take(MAX_IN_LANE).copied().collect()
-            }
-        }
+        let fits = |key: &LogKey| (self.behind.contains(key) && is_throttled(*key)) == throttled;
+        let turn = self.turn.map_or(Bound::Unbounded, Bound::Excluded);
+        let after = self.loose.range((turn, Bound::Unbounded));
+        let before = self.turn.into_iter().flat_map(|turn| self.loose.range(..=turn));
+        after.chain(before).copied().filter(fits).take(MAX_IN_LANE).collect()
+    }
+
+    /// Whether something waits that is throttled.
+    pub fn has_throttled(&self, is_throttled: impl Fn(LogKey) -> bool) -> bool {
+        self.loose.iter().any(|key| self.behind.contains(key) && is_throttled(*key))
     }
 
     /// `key` cannot be fetched at all.
@@ -209,16 +222,18 @@ impl Fetcher {
         self.loose.remove(&key);
     }
 
-    pub fn lane_sent(&mut self, keys: impl Iterator<Item = LogKey>) {
+    pub fn lane_sent(&mut self, throttled: bool, keys: impl Iterator<Item = LogKey>) {
         self.lanes += 1;
+        self.throttled_lanes += usize::from(throttled);
         for key in keys {
             self.loose.remove(&key);
             self.busy.insert(key);
         }
     }
 
-    pub fn lane_ended<'a>(&mut self, keys: impl Iterator<Item = &'a LogKey>) {
+    pub fn lane_ended<'a>(&mut self, throttled: bool, keys: impl Iterator<Item = &'a LogKey>) {
         self.lanes -= 1;
+        self.throttled_lanes -= usize::from(throttled);
         for key in keys {
             let mine = self.busy.remove(key);
             if mine && self.session.get(key).is_none() {

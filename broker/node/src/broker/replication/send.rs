@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use odradek_core::fetch_session::{Asked, FINAL_EPOCH, NO_SESSION};
 use odradek_core::replica::first_fetch_epoch;
 use odradek_core::time::Now;
-use odradek_probe::{Mutation, mutated};
+use odradek_probe::{Mutation, mutated, reached};
 use odradek_wire::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use odradek_wire::messages::{BrokerId, FetchRequest};
 
 use super::super::BrokerNode;
 use super::super::calls::Pending;
-use super::super::partition::Role;
+use super::super::partition::{Partition, Role};
 use super::fetcher::{FetchInFlight, FetcherId, Fetching};
 use crate::event::{Command, LogKey, Peer, PeerRequest};
 
@@ -45,16 +45,42 @@ impl BrokerNode {
             let states: Vec<_> = changes.into_iter().map(|key| (key, self.asked_of(key))).collect();
             self.send_session_fetch(id, &to, states, out);
         }
-        let Some(fetcher) = self.fetchers.get_mut(&id) else { return };
+        self.send_next_lane(id, &to, false, i32::MAX, out);
+        if !self.follower_quota.is_bound() {
+            return;
+        }
+        match self.follower_quota.is_exceeded(now.mono_ms) {
+            false => {
+                let budget = i32::try_from(self.follower_quota.budget(now.mono_ms)).unwrap_or(i32::MAX);
+                self.send_next_lane(id, &to, true, budget.max(1), out);
+            }
+            true => {
+                reached("replica fetch put off by its throttle");
+                let free_at = self.follower_quota.free_at(now.mono_ms);
+                let partitions = &self.partitions;
+                if let Some(fetcher) = self.fetchers.get_mut(&id)
+                    && fetcher.has_throttled(|key| is_throttled(partitions, key))
+                {
+                    fetcher.wake_at(free_at);
+                }
+            }
+        }
+    }
+
+    /// One more fetch without a session, of at most `max_bytes`, when something waits for it.
+    fn send_next_lane(&mut self, id: FetcherId, to: &Peer, throttled: bool, max_bytes: i32, out: &mut Vec<Command>) {
+        let (partitions, bound) = (&self.partitions, self.follower_quota.is_bound());
+        let Some(fetcher) = self.fetchers.get(&id) else { return };
+        let keys = fetcher.next_lane(throttled, |key| bound && is_throttled(partitions, key));
         let mut asked: BTreeMap<LogKey, Asked> = BTreeMap::new();
-        for key in fetcher.next_lane() {
+        for key in keys {
             match self.asked_of(key) {
                 Some(state) => drop(asked.insert(key, state)),
                 None => self.skip(id, key),
             }
         }
         if !asked.is_empty() {
-            self.send_lane(id, &to, asked, out);
+            self.send_lane(id, to, throttled, max_bytes, asked, out);
         }
     }
 
@@ -116,16 +142,26 @@ impl BrokerNode {
         self.send_fetch(to, request, FetchInFlight { id, generation, kind: Fetching::Session }, out);
     }
 
-    fn send_lane(&mut self, id: FetcherId, to: &Peer, asked: BTreeMap<LogKey, Asked>, out: &mut Vec<Command>) {
+    fn send_lane(
+        &mut self,
+        id: FetcherId,
+        to: &Peer,
+        throttled: bool,
+        max_bytes: i32,
+        asked: BTreeMap<LogKey, Asked>,
+        out: &mut Vec<Command>,
+    ) {
         let Some(fetcher) = self.fetchers.get_mut(&id) else { return };
-        fetcher.lane_sent(asked.keys().copied());
+        fetcher.lane_sent(throttled, asked.keys().copied());
         let generation = fetcher.generation;
-        let request = self
+        let mut request = self
             .fetch_request()
             .with_session_id(NO_SESSION)
             .with_session_epoch(FINAL_EPOCH)
             .with_topics(topics(asked.iter().map(|(key, asked)| (*key, *asked))));
-        self.send_fetch(to, request, FetchInFlight { id, generation, kind: Fetching::Lane(asked) }, out);
+        request.max_bytes = request.max_bytes.min(max_bytes);
+        let kind = Fetching::Lane { throttled, asked };
+        self.send_fetch(to, request, FetchInFlight { id, generation, kind }, out);
     }
 
     fn fetch_request(&self) -> FetchRequest {
@@ -150,6 +186,11 @@ impl BrokerNode {
         let port = u16::try_from(listener.port).ok()?;
         Some(Peer::Broker { id, host: listener.host.clone(), port })
     }
+}
+
+/// Whether the replica is named by `follower.replication.throttled.replicas`.
+fn is_throttled(partitions: &BTreeMap<LogKey, Partition>, key: LogKey) -> bool {
+    partitions.get(&key).is_some_and(|partition| partition.follower_throttled)
 }
 
 fn topics(asked: impl Iterator<Item = (LogKey, Asked)>) -> Vec<FetchTopic> {

@@ -40,8 +40,8 @@ impl BrokerNode {
                 fetcher.session_ended();
                 None
             }
-            Fetching::Lane(asked) => {
-                fetcher.lane_ended(asked.keys());
+            Fetching::Lane { throttled, asked } => {
+                fetcher.lane_ended(throttled, asked.keys());
                 Some(asked)
             }
         };
@@ -141,6 +141,9 @@ impl BrokerNode {
         }
         let mut got = false;
         if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) {
+            if partition.follower_throttled {
+                self.follower_quota.record(now.mono_ms, bytes.len());
+            }
             let batches = RecordBatches::parse_trailing(bytes).map_err(|error| error.to_string())?;
             if !batches.is_empty() {
                 let appended = match log.append_follower(&batches, now.wall_ms) {

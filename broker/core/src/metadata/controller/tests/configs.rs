@@ -140,3 +140,23 @@ fn a_resource_named_twice_is_left_alone() {
     let response = cluster.forward(request, 0);
     assert!(response.responses.iter().all(|result| result.error_code == 42));
 }
+
+#[test]
+fn a_brokers_key_is_checked_once_and_can_always_be_removed() {
+    fn check(key: &str, value: &str, one_broker: bool) -> Result<(), String> {
+        match (key, one_broker) {
+            ("good", _) | ("listeners", true) => Ok(()),
+            _ => Err(format!("{key} may not be {value}")),
+        }
+    }
+    let mut cluster = Cluster::of(1);
+    assert_eq!(cluster.change(BROKER, "1", &[("odd", 0, Some("1"))]).0, 0, "taken before there was a check");
+    cluster.config.check_broker_setting = check;
+    cluster.fail_over();
+    assert_eq!(cluster.change(BROKER, "1", &[("good", 0, Some("7")), ("listeners", 0, Some("a"))]).0, 0);
+    let (code, message) = cluster.change(BROKER, "1", &[("bad", 0, Some("7"))]);
+    assert_eq!((code, message.as_str()), (40, "bad may not be 7"));
+    assert_eq!(cluster.change(BROKER, "", &[("listeners", 0, Some("a"))]).0, 40);
+    assert_eq!(cluster.change(BROKER, "1", &[("odd", 1, None)]).0, 0);
+    assert_eq!(cluster.value(Resource::Broker(1), "odd"), None);
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use odradek_core::fetch_session::{Next, Opened, Told};
+use odradek_core::time::Now;
 use odradek_probe::reached;
 use odradek_wire::fetch::{FetchResponse, FetchedPartition, FetchedTopic, NodeEndpoint};
 
@@ -21,6 +22,8 @@ pub(super) struct Gathered {
     bytes: usize,
     /// An error or a divergence: the asker wants to know at once.
     urgent: bool,
+    /// Of those of partitions whose followers are throttled.
+    throttled_bytes: usize,
     /// Leaders that the asker is sent to.
     leaders: BTreeSet<i32>,
     /// What the session says of each partition in the answer.
@@ -49,20 +52,33 @@ impl Gathered {
 }
 
 impl BrokerNode {
-    pub(super) fn gather(&self, wait: &DelayedFetch) -> Gathered {
+    pub(super) fn gather(&self, now: Now, wait: &DelayedFetch) -> Gathered {
         let limit = match wait.follower {
             Some(_) => wait.request.max_bytes,
             None => wait.request.max_bytes.min(self.config.fetch_max_bytes),
         };
         let mut left = usize::try_from(limit).unwrap_or(0);
+        let mut throttled_left = usize::try_from(self.leader_quota.budget(now.mono_ms)).unwrap_or(usize::MAX);
         let mut gathered = Gathered::default();
         let mut look = |key: &FetchKey, watch: Option<LogKey>, asked, told: Option<Told>| {
             gathered.looks += 1;
             let answer = match watch {
                 None => failed(key.partition, self.unknown_code(key.topic_id)),
-                Some(watch) => self.read(watch, &asked, wait.follower, left, gathered.bytes == 0),
+                Some(watch) => {
+                    let bound = match self.slows(watch, wait.follower) {
+                        true => left.min(throttled_left),
+                        false => left,
+                    };
+                    // Once the quota is used up, not even one batch.
+                    let at_least_one = gathered.bytes == 0 && (bound > 0 || left == 0);
+                    self.read(watch, &asked, wait.follower, bound, at_least_one)
+                }
             };
             let bytes: usize = answer.records.ranges.iter().map(|range| range.len).sum();
+            if watch.is_some_and(|watch| self.counts_for_leader_quota(watch, wait.follower)) {
+                gathered.throttled_bytes += bytes;
+                throttled_left = throttled_left.saturating_sub(bytes);
+            }
             gathered.bytes += bytes;
             left = left.saturating_sub(bytes);
             let error = answer.error_code != codes::NONE;
@@ -126,9 +142,12 @@ impl BrokerNode {
         }
     }
 
-    pub(super) fn answer_fetch(&mut self, wait: DelayedFetch, gathered: Gathered, out: &mut Vec<Command>) {
+    pub(super) fn answer_fetch(&mut self, now: Now, wait: DelayedFetch, gathered: Gathered, out: &mut Vec<Command>) {
         let session = wait.session();
         self.settle(session, &gathered);
+        if gathered.throttled_bytes > 0 {
+            self.leader_quota.record(now.mono_ms, gathered.throttled_bytes);
+        }
         if let Some(session) = session {
             for (key, told, next) in gathered.said {
                 self.fetch_sessions.looked(session, &key, Some(told), next);

@@ -92,11 +92,11 @@ impl BrokerNode {
         if let Some(follower) = follower {
             self.follower_at(now, follower, &wait);
         }
-        let gathered = self.gather(&wait);
+        let gathered = self.gather(now, &wait);
         let max_wait = u64::try_from(wait.request.max_wait_ms).unwrap_or(0);
         let nothing = matches!(opened, Opened::Sessionless) && wait.request.topics.is_empty();
         if gathered.is_enough(&wait) || max_wait == 0 || nothing {
-            self.answer_fetch(wait, gathered, out);
+            self.answer_fetch(now, wait, gathered, out);
             return;
         }
         self.settle(wait.session(), &gathered);
@@ -155,7 +155,7 @@ impl BrokerNode {
     }
 
     /// Something happened to these partitions: answers the fetches that have enough now.
-    pub(in crate::broker) fn fetches_woken(&mut self, keys: &BTreeSet<LogKey>, out: &mut Vec<Command>) {
+    pub(in crate::broker) fn fetches_woken(&mut self, now: Now, keys: &BTreeSet<LogKey>, out: &mut Vec<Command>) {
         let mut woken: BTreeSet<OpId> = BTreeSet::new();
         for key in keys {
             woken.extend(self.fetches.notify(&FetchWatch::Partition(*key)));
@@ -165,10 +165,10 @@ impl BrokerNode {
         }
         for id in woken {
             let Some(wait) = self.fetches.get(id) else { continue };
-            let gathered = self.gather(wait);
+            let gathered = self.gather(now, wait);
             if gathered.is_enough(wait) {
                 if let Some(wait) = self.fetches.remove(id) {
-                    self.answer_fetch(wait, gathered, out);
+                    self.answer_fetch(now, wait, gathered, out);
                 }
             } else {
                 let session = wait.session();
@@ -184,8 +184,8 @@ impl BrokerNode {
 
     pub(in crate::broker) fn fetches_expired(&mut self, now: Now, out: &mut Vec<Command>) {
         for (_, wait) in self.fetches.expired(now.mono_ms) {
-            let gathered = self.gather(&wait);
-            self.answer_fetch(wait, gathered, out);
+            let gathered = self.gather(now, &wait);
+            self.answer_fetch(now, wait, gathered, out);
         }
     }
 

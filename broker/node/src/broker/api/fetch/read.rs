@@ -82,6 +82,20 @@ impl BrokerNode {
         answer
     }
 
+    /// Whether `follower` is slowed down here: the replica is named for it, and it is not in sync.
+    pub(super) fn slows(&self, key: LogKey, follower: Option<Follower>) -> bool {
+        let Some(follower) = follower.filter(|_| self.leader_quota.is_bound()) else { return false };
+        let Some(partition) = self.partitions.get(&key).filter(|partition| partition.leader_throttled) else {
+            return false;
+        };
+        !partition.leader().is_some_and(|leader| leader.isr().any(|id| id == follower.id))
+    }
+
+    /// Whether what a follower gets of `key` counts for `leader.replication.throttled.rate`: in sync or not, as in Kafka.
+    pub(super) fn counts_for_leader_quota(&self, key: LogKey, follower: Option<Follower>) -> bool {
+        follower.is_some() && self.partitions.get(&key).is_some_and(|partition| partition.leader_throttled)
+    }
+
     /// Whether a partition that gave no records this time is to be looked at again without anything new: it has some,
     /// and the answer was full; or the follower may come into the in-sync set.
     pub(super) fn has_more(&self, key: LogKey, asked: &Asked, follower: Option<Follower>) -> bool {
