@@ -179,6 +179,14 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> RequestKind {
             let topic = TopicPartitions::default().with_topic(name(TOPIC)).with_partitions(vec![0]);
             ElectLeadersRequest::default().with_timeout_ms(5_000).with_topic_partitions(Some(vec![topic])).into()
         }
+        ApiKey::AlterPartitionReassignments => {
+            use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+            let here = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]));
+            let cancel = ReassignablePartition::default().with_replicas(None);
+            let topic = ReassignableTopic::default().with_name(name(TOPIC)).with_partitions(vec![here, cancel]);
+            let request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(5_000).with_topics(vec![topic]);
+            if version >= 1 { request.with_allow_replication_factor_change(false) } else { request }.into()
+        }
         ApiKey::ListPartitionReassignments => {
             ListPartitionReassignmentsRequest::default().with_timeout_ms(5_000).with_topics(None).into()
         }

@@ -114,7 +114,7 @@ pub fn api_key_of(response: &ResponseKind) -> i16 {
         Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics
         DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs
         AlterConfigs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
-        IncrementalAlterConfigs ListPartitionReassignments OffsetDelete DescribeQuorum
+        IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeQuorum
         DescribeCluster DescribeProducers DescribeTopicPartitions
     }
 }

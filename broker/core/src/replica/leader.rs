@@ -252,10 +252,19 @@ impl Leader {
 
     /// What the controller committed for this leader epoch. A partition epoch that is known is ignored. True when the high
     /// watermark moved.
-    pub fn committed(&mut self, partition_epoch: i32, replicas: &[i32], isr: &[i32], now_ms: u64) -> bool {
+    pub fn committed(
+        &mut self,
+        config: LeaderConfig,
+        partition_epoch: i32,
+        replicas: &[i32],
+        isr: &[i32],
+        now_ms: u64,
+    ) -> bool {
         if partition_epoch <= self.partition_epoch {
             return false;
         }
+        // The floor goes with the state: with an old one a smaller in-sync set could move the high watermark.
+        self.config = config;
         self.partition_epoch = partition_epoch;
         self.pending = None;
         self.isr = isr.iter().copied().collect();
@@ -329,7 +338,7 @@ mod tests {
         leader.appended(1002, 12);
         leader.follower_fetched(1003, 2, 7, 12, 0);
         assert_eq!(leader.high_watermark(), 10, "3 may be in the set already");
-        leader.committed(10, &[1, 2, 3], &[1, 2, 3], 1003);
+        leader.committed(leader.config, 10, &[1, 2, 3], &[1, 2, 3], 1003);
         leader.follower_fetched(1004, 3, 8, 12, 0);
         assert_eq!(leader.high_watermark(), 12);
     }
@@ -374,7 +383,7 @@ mod tests {
     #[test]
     fn a_stale_partition_epoch_changes_nothing() {
         let mut leader = leader(&[1, 2], 1);
-        leader.committed(8, &[1, 2, 3], &[1], 1000);
+        leader.committed(leader.config, 8, &[1, 2, 3], &[1], 1000);
         assert_eq!(leader.isr().collect::<Vec<_>>(), vec![1, 2]);
     }
 }

@@ -104,8 +104,11 @@ impl BrokerNode {
             let Ok(topic_id) = uuid::Uuid::from_slice(&answer.topic_id) else { continue };
             let key = LogKey { topic_id, partition: answer.partition };
             let Some(proposal) = sent.get(&key) else { continue };
+            let Some(assignment) = self.image.partition(topic_id, answer.partition) else { continue };
+            let Some(topic) = self.partitions.get(&key).map(|partition| partition.topic.clone()) else { continue };
+            let reassigning = assignment.is_reassigning();
+            let config = self.leader_config(&topic, assignment);
             let Some(partition) = self.partitions.get_mut(&key) else { continue };
-            let topic = partition.topic.clone();
             let Some(leader) = partition.leader_mut() else { continue };
             if leader.epoch() != proposal.leader_epoch {
                 continue;
@@ -113,10 +116,12 @@ impl BrokerNode {
             // Another follower may have caught up meanwhile, or this one wants to come in again: its next fetch tells.
             touched.push(key);
             match answer.error_code as i16 {
+                // It may have ended the reassignment, and other replicas count from now on. The metadata that say so
+                // are on their way; until they come, the proposal stays counted.
+                codes::NONE if reassigning => {}
                 codes::NONE => {
                     let replicas = leader.replicas().to_vec();
-                    let isr: Vec<i32> = proposal.isr.iter().map(|(id, _)| *id).collect();
-                    if leader.committed(answer.partition_epoch, &replicas, &isr, now.mono_ms) {
+                    if leader.committed(config, answer.partition_epoch, &replicas, &answer.isr, now.mono_ms) {
                         self.woken.insert(key);
                     }
                 }

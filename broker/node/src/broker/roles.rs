@@ -40,6 +40,15 @@ impl BrokerNode {
                 .collect();
             self.group_topics_deleted(now, &names, out);
         }
+        for id in &changes.brokers {
+            self.broker_changed(now, *id);
+        }
+        for at in &changes.partitions {
+            let key = LogKey { topic_id: at.topic_id, partition: at.partition };
+            self.assignment_changed(now, key, out);
+            self.warn_of_loss(before, key);
+        }
+        // After the partitions: each takes its own new settings together with its new in-sync set.
         for resource in &changes.configs {
             match resource {
                 Resource::Topic(name) => self.topic_config_changed(name),
@@ -52,14 +61,6 @@ impl BrokerNode {
         }
         if self.image.min_insync_replicas() != before.min_insync_replicas() {
             self.all_topic_configs_changed();
-        }
-        for id in &changes.brokers {
-            self.broker_changed(now, *id);
-        }
-        for at in &changes.partitions {
-            let key = LogKey { topic_id: at.topic_id, partition: at.partition };
-            self.assignment_changed(now, key, out);
-            self.warn_of_loss(before, key);
         }
         self.forwards_seen(now, out);
     }
@@ -128,10 +129,10 @@ impl BrokerNode {
         }
     }
 
-    pub(super) fn leader_config(&self, topic: &str) -> LeaderConfig {
+    pub(super) fn leader_config(&self, topic: &str, assignment: &Assignment) -> LeaderConfig {
         LeaderConfig {
             lag_time_max_ms: self.config.replica_lag_time_max_ms,
-            min_insync: self.effective(topic).min_insync_replicas(),
+            min_insync: assignment.floor(self.effective(topic).min_insync_replicas()),
         }
     }
 
@@ -185,13 +186,14 @@ impl BrokerNode {
 
     fn lead(&mut self, now: Now, key: LogKey, assignment: &Assignment, out: &mut Vec<Command>) {
         let Some(topic) = self.partitions.get(&key).map(|partition| partition.topic.clone()) else { return };
-        let config = self.leader_config(&topic);
+        let config = self.leader_config(&topic, assignment);
         let node_id = self.config.node_id;
         let Some(partition) = self.partitions.get_mut(&key) else { return };
         if let Role::Leader(leader) = &mut partition.role
             && leader.epoch() == assignment.leader_epoch
         {
-            if leader.committed(assignment.partition_epoch, &assignment.replicas, &assignment.isr, now.mono_ms) {
+            let epoch = assignment.partition_epoch;
+            if leader.committed(config, epoch, &assignment.replicas, &assignment.isr, now.mono_ms) {
                 self.woken.insert(key);
             }
             // A follower that is not in the set any more has to be heard again.
@@ -292,9 +294,10 @@ impl BrokerNode {
         let min = LogKey { topic_id: id, partition: i32::MIN };
         let max = LogKey { topic_id: id, partition: i32::MAX };
         let keys: Vec<LogKey> = self.partitions.range(min..=max).map(|(key, _)| *key).collect();
-        let leader_config = self.leader_config(name);
         let (leader_throttled, follower_throttled) = throttled(&self.effective(name), self.config.node_id);
         for key in keys {
+            let Some(assignment) = self.image.partition(key.topic_id, key.partition) else { continue };
+            let leader_config = self.leader_config(name, assignment);
             let config = self.log_config(name, key.partition);
             let flush_messages = flush_messages(&self.effective(name));
             let Some(partition) = self.partitions.get_mut(&key) else { continue };

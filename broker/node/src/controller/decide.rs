@@ -18,13 +18,16 @@ impl ControllerNode {
         let Some(controller) = &mut lead.controller else { return };
         let decision = controller.handle(now, offset, &held.body);
         if let Some(Request::RegisterBroker(register)) = &held.body.request {
-            tracing::info!(broker = register.broker_id, records = decision.records.len(), "broker registers");
+            let records = decision.entries.iter().map(Vec::len).sum::<usize>();
+            tracing::info!(broker = register.broker_id, records, "broker registers");
         }
-        if !decision.records.is_empty() && !self.propose(offset, &decision.records) {
-            // The decision stands in the speculative image only, and that is gone.
-            let response = ControllerResponse::not_controller(-1);
-            out.push(ControllerCommand::Reply { request: held.request, response });
-            return;
+        for (offset, records) in (offset..).zip(&decision.entries) {
+            if !self.propose(offset, records) {
+                // The decision (or its rest) stands in the speculative image only, and that is gone.
+                let response = ControllerResponse::not_controller(-1);
+                out.push(ControllerCommand::Reply { request: held.request, response });
+                return;
+            }
         }
         self.reply_when_committed(held.request, decision.response, out);
     }

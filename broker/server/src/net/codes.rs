@@ -79,6 +79,10 @@ fn of_kind(kind: &ResponseKind) -> i16 {
         ResponseKind::IncrementalAlterConfigs(answer) => {
             first(0, answer.responses.iter().map(|result| result.error_code))
         }
+        ResponseKind::AlterPartitionReassignments(answer) => {
+            let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+            first(answer.error_code, partitions.map(|partition| partition.error_code))
+        }
         ResponseKind::ListPartitionReassignments(answer) => answer.error_code,
         ResponseKind::OffsetDelete(answer) => {
             let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);

@@ -37,7 +37,8 @@ impl Controller {
     ) -> Result<Vec<Vec<i32>>, ApiError> {
         let mut of_topic = Planned::new();
         if let Some(topic) = topic {
-            let existing: Vec<Vec<i32>> = topic.partitions.values().map(|state| state.replicas.clone()).collect();
+            let existing: Vec<Vec<i32>> =
+                topic.partitions.values().map(|state| state.target_replicas().collect()).collect();
             note_planned(&mut of_topic, &existing);
         }
         let start = self.random.next_u64();
@@ -75,21 +76,7 @@ impl Controller {
         replication_factor: Option<usize>,
     ) -> Result<(), ApiError> {
         let refuse = |message: String| Err(ApiError::new(ResponseError::InvalidReplicaAssignment, message));
-        if replicas.is_empty() {
-            return refuse("The manual partition assignment includes an empty replica list.".into());
-        }
-        let mut seen = BTreeSet::new();
-        for broker in replicas {
-            if self.image.broker(*broker).is_none() {
-                return refuse(format!(
-                    "The manual partition assignment includes broker {broker}, but no such broker \
-                     is registered."
-                ));
-            }
-            if !seen.insert(broker) {
-                return refuse(format!("The manual partition assignment includes the broker {broker} more than once."));
-            }
-        }
+        self.check_replicas(replicas)?;
         if let Some(expected) = replication_factor
             && expected != replicas.len()
         {
@@ -105,6 +92,27 @@ impl Controller {
                 "All brokers specified in the manual partition assignment for partition \
                  {partition} are fenced or in controlled shutdown."
             ));
+        }
+        Ok(())
+    }
+
+    /// Checks replicas that a request gives: at least one, each once, all registered.
+    pub(super) fn check_replicas(&self, replicas: &[i32]) -> Result<(), ApiError> {
+        let refuse = |message: String| Err(ApiError::new(ResponseError::InvalidReplicaAssignment, message));
+        if replicas.is_empty() {
+            return refuse("The manual partition assignment includes an empty replica list.".into());
+        }
+        let mut seen = BTreeSet::new();
+        for broker in replicas {
+            if self.image.broker(*broker).is_none() {
+                return refuse(format!(
+                    "The manual partition assignment includes broker {broker}, but no such broker \
+                     is registered."
+                ));
+            }
+            if !seen.insert(broker) {
+                return refuse(format!("The manual partition assignment includes the broker {broker} more than once."));
+            }
         }
         Ok(())
     }

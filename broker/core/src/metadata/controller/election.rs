@@ -53,7 +53,7 @@ impl Next {
 
     /// The eligible replicas outside of the in-sync set, in the order of preference.
     fn elr(&self, partition: &Partition, min_insync: usize) -> Vec<i32> {
-        let enough = min_insync.min(partition.replicas.len()).max(1);
+        let enough = partition.floor(min_insync);
         // What an election outside of the sets lost, those who were in them may still have: but nobody acknowledged
         // anything since that they had to agree with.
         if self.isr.len() >= enough || self.risk.is_some() {

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
-    AlterConfigsRequest, ApiKey, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, IncrementalAlterConfigsRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
 };
 use odradek_wire::protocol::{Decodable, Encodable, Message, VersionRange};
 
@@ -39,6 +39,11 @@ impl Controller {
             ApiKey::AlterConfigs => run(request, version, |request: AlterConfigsRequest| self.alter_configs(request)),
             ApiKey::ElectLeaders => {
                 run(request, version, |request: ElectLeadersRequest| self.elect_leaders(request, version))
+            }
+            ApiKey::AlterPartitionReassignments => {
+                run(request, version, |request: AlterPartitionReassignmentsRequest| {
+                    self.alter_partition_reassignments(request, version)
+                })
             }
             _ => Err(unsupported),
         }

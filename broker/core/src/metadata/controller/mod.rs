@@ -5,16 +5,17 @@
 //! that it decided since. The node's controller loop must therefore
 //!
 //! - build it from an image to which all committed entries are applied;
-//! - propose the records of one [`Decision`] (and of one [`Controller::tick`]) as one entry, in
-//!   the order in which they came, and drop the controller (and resign) if a proposal fails or
-//!   gets another offset than `offset_hint`;
-//! - send a [`Decision::response`] only once its entry is committed; one without records once
+//! - propose each of the [`Decision::entries`] (and the records of one [`Controller::tick`]) as one
+//!   entry, in the order in which they came, and drop the controller (and resign) if a proposal
+//!   fails or gets another offset than `offset_hint` and those that follow;
+//! - send a [`Decision::response`] only once its entries are committed; one without records once
 //!   every entry proposed before is.
 //!
 //! One decision is one file: see the modules.
 
 mod alter_configs;
 mod alter_partition;
+mod alter_partition_reassignments;
 mod api_error;
 mod assignment;
 mod config;
@@ -31,6 +32,7 @@ mod offline_replicas;
 mod preferred;
 mod producer_ids;
 mod random;
+mod reassignment;
 mod registration;
 mod sessions;
 mod shutdown;
@@ -58,8 +60,10 @@ const MOST_LATE_MS: u64 = 500;
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// To be proposed as one entry; may be empty.
-    pub records: Vec<Record>,
+    /// To be proposed as an entry each, none of them empty. Nearly always one or none: only requests whose parts stand
+    /// each by itself are split, when they would make an entry of more than
+    /// [`ControllerConfig::max_records_per_request`] records.
+    pub entries: Vec<Vec<Record>>,
     /// What the asker is told once the records, and all that were proposed before, are committed.
     pub response: ControllerResponse,
 }
@@ -78,6 +82,8 @@ pub struct Controller {
     offset: u64,
     /// The records of the entry that is being decided.
     records: Vec<Record>,
+    /// The entries of the decision that are full.
+    full: Vec<Vec<Record>>,
     /// How many partitions were looked at, in all decisions so far.
     examined: u64,
     /// Elections that may have lost something.
@@ -107,12 +113,13 @@ impl Controller {
             image,
             sessions,
             records: Vec::new(),
+            full: Vec::new(),
             examined: 0,
             unclean_elections: 0,
         }
     }
 
-    /// Decides on a request. `offset_hint` is the offset that the records will have: the log's
+    /// Decides on a request. `offset_hint` is the offset that the first entry will have: the log's
     /// next one.
     ///
     /// [`Request::FetchMetadata`] and [`Request::Raft`] are the loop's own business: here they
@@ -129,7 +136,22 @@ impl Controller {
             Some(Request::Forward(request)) => self.forward(request).into(),
             Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => ControllerResponse::default(),
         };
-        Decision { records: std::mem::take(&mut self.records), response }
+        self.end_entry();
+        Decision { entries: std::mem::take(&mut self.full), response }
+    }
+
+    /// What is decided next goes into an entry of its own, when this one is full.
+    fn end_full_entry(&mut self) {
+        if self.records.len() >= self.config.max_records_per_request {
+            self.end_entry();
+            self.offset += 1;
+        }
+    }
+
+    fn end_entry(&mut self) {
+        if !self.records.is_empty() {
+            self.full.push(std::mem::take(&mut self.records));
+        }
     }
 
     /// What is due at `now`: the first records of a new cluster, expired sessions, preferred
@@ -244,6 +266,9 @@ impl Controller {
             self.index.update(at, old.as_deref(), new.map(|state| &**state));
         }
         self.records.push(record);
+        if let Some(at) = touched {
+            self.complete_reassignment(at);
+        }
     }
 
     fn unindex_topic(&mut self, removed: &record::RemoveTopic) {

@@ -229,6 +229,11 @@ impl Image {
         self.topics.by_id(topic_id)?.partitions.get(&partition)
     }
 
+    /// The partitions with a reassignment under way, in the order of their topics' ids; found without a scan.
+    pub fn reassigning(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        self.topics.reassigning().iter().copied()
+    }
+
     /// What was set on a resource; `None` when nothing was. For what is in force see
     /// [`super::topic_config`].
     #[must_use]

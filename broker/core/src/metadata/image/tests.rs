@@ -135,6 +135,19 @@ fn record() -> impl Strategy<Value = Record> {
     ]
 }
 
+/// What is being reassigned, found the slow way.
+fn reassigning(image: &Image) -> BTreeSet<TopicPartition> {
+    let mut found = BTreeSet::new();
+    for topic in image.topics() {
+        for (partition, state) in &topic.partitions {
+            if !state.adding.is_empty() || !state.removing.is_empty() {
+                found.insert(TopicPartition { topic_id: topic.id, partition: *partition });
+            }
+        }
+    }
+    found
+}
+
 /// What differs, found the slow way.
 fn changed_partitions(older: &Image, newer: &Image) -> BTreeSet<TopicPartition> {
     let mut changed = BTreeSet::new();
@@ -160,6 +173,7 @@ proptest! {
                 prop_assert_eq!(&image, &before, "a record that is refused changes nothing");
             }
         }
+        prop_assert_eq!(image.reassigning().collect::<BTreeSet<_>>(), reassigning(&image));
         let snapshot = image.to_records();
         let bytes = encode_records(&snapshot);
         let read = decode_records(&bytes).unwrap();

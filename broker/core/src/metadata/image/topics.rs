@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use uuid::Uuid;
 
 use super::error::{ApplyError, uuid};
@@ -29,10 +29,11 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// How many replicas its first partition has; 0 for a topic without partitions.
+    /// How many replicas its first partition has, or will have once its reassignment is over; 0 for a topic without
+    /// partitions.
     #[must_use]
     pub fn replication_factor(&self) -> usize {
-        self.partitions.get_min().map_or(0, |(_, partition)| partition.replicas.len())
+        self.partitions.get_min().map_or(0, |(_, partition)| partition.target_replicas().count())
     }
 }
 
@@ -75,6 +76,31 @@ impl Partition {
     #[must_use]
     pub fn preferred_leader(&self) -> Option<i32> {
         self.replicas.first().copied()
+    }
+
+    /// Whether a reassignment is under way (KIP-455).
+    #[must_use]
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// The replicas that stay once the reassignment under way is over, in order of preference; without one, all.
+    pub fn target_replicas(&self) -> impl Iterator<Item = i32> + '_ {
+        self.replicas.iter().copied().filter(|id| !self.removing.contains(id))
+    }
+
+    /// The replicas as they were before the reassignment under way, those that it keeps in its order; without one, all.
+    pub fn original_replicas(&self) -> impl Iterator<Item = i32> + '_ {
+        self.replicas.iter().copied().filter(|id| !self.adding.contains(id))
+    }
+
+    /// How many in-sync replicas acks=all takes, and the high watermark needs to move: `min.insync.replicas`, but no
+    /// more than there are replicas. A reassignment that adds some asks for no more than before until it is over, so
+    /// that a topic of one replica takes writes while it gets its second. Leaders and controllers must agree on this:
+    /// below it, who leaves the in-sync set stays eligible (KIP-966).
+    #[must_use]
+    pub fn floor(&self, min_insync_replicas: usize) -> usize {
+        min_insync_replicas.min(self.original_replicas().count()).max(1)
     }
 
     fn to_record(&self, topic_id: Uuid, partition: i32) -> Record {
@@ -148,6 +174,8 @@ impl Partition {
 pub(super) struct Topics {
     by_id: OrdMap<Uuid, Arc<Topic>>,
     by_name: OrdMap<Arc<str>, Uuid>,
+    /// The partitions with a reassignment under way.
+    reassigning: OrdSet<TopicPartition>,
 }
 
 impl Topics {
@@ -171,6 +199,18 @@ impl Topics {
         &self.by_id
     }
 
+    pub(super) fn reassigning(&self) -> &OrdSet<TopicPartition> {
+        &self.reassigning
+    }
+
+    fn note_reassigning(&mut self, at: TopicPartition, reassigning: bool) {
+        if reassigning {
+            self.reassigning.insert(at);
+        } else {
+            self.reassigning.remove(&at);
+        }
+    }
+
     pub(super) fn create(&mut self, change: &record::Topic) -> Result<(), ApplyError> {
         let id = uuid(&change.topic_id)?;
         if self.by_id.contains_key(&id) || self.by_name.contains_key(change.name.as_str()) {
@@ -190,7 +230,9 @@ impl Topics {
         if topic.partitions.contains_key(&partition) {
             return Err(ApplyError::DuplicatePartition { topic_id, partition });
         }
+        let reassigning = state.is_reassigning();
         Arc::make_mut(topic).partitions.insert(partition, Arc::new(state));
+        self.note_reassigning(TopicPartition { topic_id, partition }, reassigning);
         Ok(())
     }
 
@@ -202,7 +244,14 @@ impl Topics {
             .partitions
             .get_mut(&partition)
             .ok_or(ApplyError::UnknownPartition { topic_id, partition })?;
-        Arc::make_mut(state).change(change)
+        let state = Arc::make_mut(state);
+        let before = state.is_reassigning();
+        state.change(change)?;
+        let after = state.is_reassigning();
+        if after != before {
+            self.note_reassigning(TopicPartition { topic_id, partition }, after);
+        }
+        Ok(())
     }
 
     /// The name of the topic that is gone.
@@ -210,6 +259,9 @@ impl Topics {
         let id = uuid(&change.topic_id)?;
         let topic = self.by_id.remove(&id).ok_or(ApplyError::UnknownTopic { id })?;
         self.by_name.remove(&topic.name);
+        for (partition, _) in topic.partitions.iter().filter(|(_, state)| state.is_reassigning()) {
+            self.reassigning.remove(&TopicPartition { topic_id: id, partition: *partition });
+        }
         Ok(topic.name.clone())
     }
 

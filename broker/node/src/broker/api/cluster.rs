@@ -1,15 +1,10 @@
-//! DescribeCluster, and reassignments under way.
+//! DescribeCluster.
 
 use odradek_wire::messages::describe_cluster_response::DescribeClusterBroker;
-use odradek_wire::messages::list_partition_reassignments_response::{
-    OngoingPartitionReassignment, OngoingTopicReassignment,
-};
-use odradek_wire::messages::{
-    BrokerId, DescribeClusterRequest, DescribeClusterResponse, ListPartitionReassignmentsResponse, TopicName,
-};
+use odradek_wire::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
 use super::super::BrokerNode;
-use super::metadata::{OPERATIONS_NOT_ASKED, ids};
+use super::metadata::OPERATIONS_NOT_ASKED;
 use super::{reply, text};
 use crate::event::{Command, RequestContext};
 
@@ -49,32 +44,6 @@ impl BrokerNode {
                 )
             })
             .collect();
-        reply(out, context, response);
-    }
-
-    pub(super) fn list_partition_reassignments(&self, context: &RequestContext, out: &mut Vec<Command>) {
-        let mut response = ListPartitionReassignmentsResponse::default().with_error_message(None);
-        for topic in self.image.topics() {
-            let partitions: Vec<_> = topic
-                .partitions
-                .iter()
-                .filter(|(_, partition)| !partition.adding.is_empty() || !partition.removing.is_empty())
-                .map(|(index, partition)| {
-                    OngoingPartitionReassignment::default()
-                        .with_partition_index(*index)
-                        .with_replicas(ids(&partition.replicas))
-                        .with_adding_replicas(ids(&partition.adding))
-                        .with_removing_replicas(ids(&partition.removing))
-                })
-                .collect();
-            if !partitions.is_empty() {
-                response.topics.push(
-                    OngoingTopicReassignment::default()
-                        .with_name(TopicName(text(&topic.name)))
-                        .with_partitions(partitions),
-                );
-            }
-        }
         reply(out, context, response);
     }
 }

@@ -11,6 +11,7 @@ mod log_dirs;
 mod metadata;
 mod produce;
 mod producer_ids;
+mod reassignments;
 
 pub(super) use fetch::{DelayedFetch, FetchKey, FetchWatch};
 pub(super) use group::Loading;
@@ -62,7 +63,9 @@ impl BrokerNode {
             RequestKind::DescribeProducers(request) => self.describe_producers(&context, request, out),
             RequestKind::DescribeConfigs(request) => self.describe_configs(&context, request, out),
             RequestKind::DescribeLogDirs(request) => self.describe_log_dirs(&context, request, out),
-            RequestKind::ListPartitionReassignments(_) => self.list_partition_reassignments(&context, out),
+            RequestKind::ListPartitionReassignments(request) => {
+                self.list_partition_reassignments(&context, request.topics, out);
+            }
             RequestKind::DeleteRecords(request) => self.delete_records(&context, request, out),
             body @ (RequestKind::CreateTopics(_)
             | RequestKind::DeleteTopics(_)
@@ -70,6 +73,7 @@ impl BrokerNode {
             | RequestKind::AlterConfigs(_)
             | RequestKind::IncrementalAlterConfigs(_)
             | RequestKind::ElectLeaders(_)
+            | RequestKind::AlterPartitionReassignments(_)
             | RequestKind::DescribeQuorum(_)) => self.forward(now, context, body, out),
             body => self.group_request(now, context, body, out),
         }

@@ -63,7 +63,7 @@ impl AckWait {
     /// Takes note of what is committed by now, or never will be; true when nothing is left to wait for.
     fn settle(&mut self, partitions: &BTreeMap<LogKey, Partition>) -> bool {
         match self {
-            AckWait::Group { at, .. } => is_committed(partitions, *at) != Ok(false),
+            AckWait::Group { at, .. } => is_committed_in_epoch(partitions, *at) != Ok(false),
             AckWait::Producer(wait) => {
                 for result in &mut wait.results {
                     let Some(at) = result.waits else { continue };
@@ -82,14 +82,27 @@ impl AckWait {
 
 /// Whether what was written at `at` is on the whole in-sync set; the error when this broker cannot know any more.
 fn is_committed(partitions: &BTreeMap<LogKey, Partition>, at: Required) -> Result<bool, i16> {
-    let leader = partitions.get(&at.key).and_then(|partition| partition.leader());
-    let Some(leader) = leader.filter(|leader| leader.epoch() == at.epoch) else {
-        return Err(codes::NOT_LEADER_OR_FOLLOWER);
-    };
+    let not_leader = codes::NOT_LEADER_OR_FOLLOWER;
+    let partition = partitions.get(&at.key).ok_or(not_leader)?;
+    let leader = partition.leader().ok_or(not_leader)?;
+    // A leader that goes on under a new epoch (a reassignment ended) still has what it wrote under the one before.
+    let is_there = |(epoch, end): (i32, i64)| epoch == at.epoch && end >= at.end_offset;
+    if leader.epoch() != at.epoch && !partition.log.end_offset_for_epoch(at.epoch).is_some_and(is_there) {
+        return Err(not_leader);
+    }
     if leader.high_watermark() < at.end_offset && !mutated(Mutation::AnswerBeforeHighWatermark) {
         return Ok(false);
     }
     if leader.has_min_insync() { Ok(true) } else { Err(codes::NOT_ENOUGH_REPLICAS_AFTER_APPEND) }
+}
+
+/// The same for the group coordinator, which begins anew with each leader epoch.
+fn is_committed_in_epoch(partitions: &BTreeMap<LogKey, Partition>, at: Required) -> Result<bool, i16> {
+    let leader = partitions.get(&at.key).and_then(|partition| partition.leader());
+    if leader.is_none_or(|leader| leader.epoch() != at.epoch) {
+        return Err(codes::NOT_LEADER_OR_FOLLOWER);
+    }
+    is_committed(partitions, at)
 }
 
 impl BrokerNode {
@@ -235,7 +248,7 @@ impl BrokerNode {
             }
             match self.acks.remove(id) {
                 Some(AckWait::Producer(wait)) => self.producer_done(*wait, out),
-                Some(AckWait::Group { write, at }) => match is_committed(&self.partitions, at) {
+                Some(AckWait::Group { write, at }) => match is_committed_in_epoch(&self.partitions, at) {
                     // Whether it survives is for the next leader to say; the coordinator forgets it with the partition.
                     Err(codes::NOT_LEADER_OR_FOLLOWER) => {}
                     // Committed, whatever the in-sync set has become since.

@@ -74,8 +74,9 @@ impl Cluster {
         cluster
     }
 
-    fn propose(&mut self, records: Vec<Record>) -> u64 {
-        if !records.is_empty() {
+    fn propose(&mut self, entries: Vec<Vec<Record>>) -> u64 {
+        for records in entries {
+            assert!(!records.is_empty(), "an empty entry");
             // As it goes through the log.
             let records = decode_records(&encode_records(&records)).unwrap();
             self.pending.push((self.next_offset, records));
@@ -117,7 +118,9 @@ impl Cluster {
 
     pub(crate) fn tick(&mut self) -> Vec<Record> {
         let records = self.controller.tick(self.now, self.next_offset);
-        self.propose(records.clone());
+        if !records.is_empty() {
+            self.propose(vec![records.clone()]);
+        }
         records
     }
 
@@ -144,8 +147,8 @@ impl Cluster {
     }
 
     pub(crate) fn handle(&mut self, request: impl Into<ControllerRequest>) -> Response {
-        let Decision { records, response } = self.controller.handle(self.now, self.next_offset, &request.into());
-        self.propose(records);
+        let Decision { entries, response } = self.controller.handle(self.now, self.next_offset, &request.into());
+        self.propose(entries);
         response.response.unwrap()
     }
 
@@ -280,6 +283,40 @@ impl Cluster {
             }),
         );
         self.forward(request, 2)
+    }
+
+    /// AlterPartitionReassignments of one partition; `None` cancels. The error's code and message.
+    pub(crate) fn reassign(&mut self, topic: &str, partition: i32, target: Option<&[i32]>) -> (i16, String) {
+        self.reassign_all(topic, &[(partition, target)], true).remove(0)
+    }
+
+    pub(crate) fn reassign_all(
+        &mut self,
+        topic: &str,
+        wanted: &[(i32, Option<&[i32]>)],
+        may_change_factor: bool,
+    ) -> Vec<(i16, String)> {
+        use odradek_wire::messages::AlterPartitionReassignmentsRequest;
+        use odradek_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+        let partitions = wanted
+            .iter()
+            .map(|(partition, target)| {
+                let replicas = target.map(|ids| ids.iter().map(|id| (*id).into()).collect());
+                ReassignablePartition::default().with_partition_index(*partition).with_replicas(replicas)
+            })
+            .collect();
+        let topic = ReassignableTopic::default().with_name(text(topic).into()).with_partitions(partitions);
+        let request = AlterPartitionReassignmentsRequest::default()
+            .with_topics(vec![topic])
+            .with_allow_replication_factor_change(may_change_factor);
+        let response = self.forward(request, 1);
+        assert_eq!((response.error_code, response.error_message), (0, None));
+        assert_eq!(response.allow_replication_factor_change, may_change_factor);
+        let told =
+            |answer: &odradek_wire::messages::alter_partition_reassignments_response::ReassignablePartitionResponse| {
+                (answer.error_code, answer.error_message.as_deref().unwrap_or_default().to_owned())
+            };
+        response.responses[0].partitions.iter().map(told).collect()
     }
 
     pub(crate) fn topic(&self, name: &str) -> Arc<Topic> {

@@ -6,6 +6,7 @@ mod configs;
 mod elections;
 mod invariants;
 mod offline_replicas;
+mod reassignments;
 mod registration;
 mod scale;
 mod sessions;

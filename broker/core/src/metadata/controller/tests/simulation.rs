@@ -1,5 +1,7 @@
 //! Random runs: whatever happens in whatever order, the invariants hold.
 
+use std::collections::BTreeSet;
+
 use odradek_wire::messages::CreatePartitionsRequest;
 use odradek_wire::messages::DeleteTopicsRequest;
 use odradek_wire::messages::create_partitions_request::CreatePartitionsTopic;
@@ -8,6 +10,7 @@ use proptest::prelude::*;
 use super::Cluster;
 use super::cluster::text;
 use crate::metadata::controller::ControllerConfig;
+use crate::metadata::image::Partition;
 use crate::metadata::rpc::AllocateProducerIdsRequest;
 use crate::metadata::topic_config::EffectiveConfig;
 
@@ -80,6 +83,20 @@ enum Step {
     ElectUnclean {
         topic: usize,
     },
+    /// The whole set joins as far as it can: what reassignments wait for.
+    CatchUp {
+        topic: usize,
+        partition: i32,
+    },
+    Reassign {
+        topic: usize,
+        partition: i32,
+        target: Vec<i32>,
+    },
+    Cancel {
+        topic: usize,
+        partition: i32,
+    },
 }
 
 fn step(unclean: bool) -> impl Strategy<Value = Step> {
@@ -107,6 +124,10 @@ fn step(unclean: bool) -> impl Strategy<Value = Step> {
         16 => (topic.clone(), 0..4, any::<u8>(), prop::bool::weighted(0.1)).prop_map(
             |(topic, partition, members, stale)| Step::Alter { topic, partition, members, stale }
         ),
+        8 => (topic.clone(), 0..4).prop_map(|(topic, partition)| Step::CatchUp { topic, partition }),
+        8 => (topic.clone(), 0..4, prop::collection::vec(0..=BROKERS, 0..4))
+            .prop_map(|(topic, partition, target)| Step::Reassign { topic, partition, target }),
+        4 => (topic.clone(), 0..4).prop_map(|(topic, partition)| Step::Cancel { topic, partition }),
         3 => topic.clone().prop_map(|topic| Step::Elect { topic }),
         2 => broker.prop_map(|broker| Step::ProducerIds { broker }),
         3 => any::<bool>().prop_map(|on| Step::HoldBack { on }),
@@ -177,6 +198,9 @@ impl Cluster {
             Step::Alter { topic, partition, members, stale } => {
                 self.random_alter(&name(topic), partition, members, stale);
             }
+            Step::CatchUp { topic, partition } => self.catch_up(&name(topic), partition),
+            Step::Reassign { topic, partition, target } => self.random_reassign(&name(topic), partition, &target),
+            Step::Cancel { topic, partition } => self.random_cancel(&name(topic), partition),
             Step::Elect { topic } => {
                 self.elect(false, Some((&name(topic), 0)));
             }
@@ -215,6 +239,53 @@ impl Cluster {
             Step::ElectUnclean { topic } => {
                 self.elect(true, Some((&name(topic), 0)));
             }
+        }
+    }
+
+    fn find(&self, topic: &str, partition: i32) -> Option<Partition> {
+        let found = self.controller.image().topic(topic)?.partitions.get(&partition)?;
+        Some(Partition::clone(found))
+    }
+
+    fn catch_up(&mut self, topic: &str, partition: i32) {
+        let Some(state) = self.find(topic, partition) else { return };
+        let image = self.controller.image();
+        let members = state.replicas.iter().zip(0..);
+        let can = members.filter(|(id, _)| image.broker(**id).is_some_and(|broker| broker.is_active()));
+        let members = can.fold(0_u8, |bits, (_, bit)| bits | 1 << bit);
+        self.random_alter(topic, partition, members, false);
+    }
+
+    fn random_reassign(&mut self, topic: &str, partition: i32, target: &[i32]) {
+        let Some(before) = self.find(topic, partition) else {
+            assert_eq!(self.reassign(topic, partition, Some(target)).0, 3);
+            return;
+        };
+        let good = !target.is_empty()
+            && target.iter().collect::<BTreeSet<_>>().len() == target.len()
+            && target.iter().all(|id| self.controller.image().broker(*id).is_some());
+        let (code, message) = self.reassign(topic, partition, Some(target));
+        assert_eq!(code, if good { 0 } else { 39 }, "{target:?}: {message}");
+        let Some(after) = self.find(topic, partition) else { return };
+        if good {
+            assert_eq!(after.target_replicas().collect::<Vec<_>>(), target, "before: {before:?}");
+        } else {
+            assert_eq!(after, before);
+        }
+    }
+
+    fn random_cancel(&mut self, topic: &str, partition: i32) {
+        let Some(before) = self.find(topic, partition) else { return };
+        let (code, _) = self.reassign(topic, partition, None);
+        let Some(after) = self.find(topic, partition) else { return };
+        match code {
+            0 => {
+                assert!(before.is_reassigning() && !after.is_reassigning());
+                assert_eq!(after.replicas, before.original_replicas().collect::<Vec<_>>());
+            }
+            85 => assert!(!before.is_reassigning() && after == before),
+            39 => assert!(before.is_reassigning() && after == before),
+            other => panic!("{other}"),
         }
     }
 

@@ -22,7 +22,7 @@ impl Holders {
     /// Every leader that may acknowledge a write does.
     pub(crate) fn write(&mut self, image: &Image, min_insync: impl Fn(&str) -> usize) {
         for (topic, index, state) in super::partitions(image) {
-            let enough = min_insync(&topic.name).min(state.replicas.len()).max(1);
+            let enough = state.floor(min_insync(&topic.name));
             if state.leader().is_some() && state.isr.len() >= enough {
                 self.of.insert((topic.id, index), state.isr.iter().copied().collect());
             }

@@ -12,6 +12,7 @@ mod leader_unfenced;
 mod leader_when_possible;
 mod one_leader_an_epoch;
 mod producer_ids_once;
+mod reassignments_keep_data;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,14 +47,15 @@ impl Invariants {
     /// Some hold of each record, not only of entries as a whole.
     pub(crate) fn check_record(&mut self, before: &Image, after: &Image) {
         self.holders.check(before, after);
-        if self.unclean {
-            return;
-        }
         for at in after.changes_since(before).partitions {
             let old = before.partition(at.topic_id, at.partition);
             let new = after.partition(at.topic_id, at.partition);
             if let (Some(old), Some(new)) = (old, new) {
-                clean_elections::check(&format!("{at:?}: {new:?}"), old, new);
+                let place = format!("{at:?}: {new:?}");
+                reassignments_keep_data::check(&place, old, new, self.unclean);
+                if !self.unclean {
+                    clean_elections::check(&place, old, new);
+                }
             }
         }
     }
