@@ -88,6 +88,7 @@ fn responses_of_apache_kafka_encode_to_the_same_bytes() {
             "init_producer_id" InitProducerId, "describe_configs" DescribeConfigs,
             "create_partitions" CreatePartitions, "delete_groups" DeleteGroups, "elect_leaders" ElectLeaders,
             "incremental_alter_configs" IncrementalAlterConfigs,
+            "alter_partition_reassignments" AlterPartitionReassignments,
             "list_partition_reassignments" ListPartitionReassignments, "offset_delete" OffsetDelete,
             "describe_quorum" DescribeQuorum, "describe_cluster" DescribeCluster,
             "describe_producers" DescribeProducers, "describe_topic_partitions" DescribeTopicPartitions,
