@@ -9,7 +9,7 @@ use odradek_core::metadata::controller::ControllerConfig;
 use odradek_node::broker::{AdvertisedListener, BrokerConfig, DescribedConfig, DescribedSynonym, LogDir};
 use odradek_node::controller::{ControllerNodeConfig, Endpoint};
 
-use crate::config::{Described, ServerConfig, run_time};
+use crate::config::{Described, ReplicaSelector, ServerConfig, run_time};
 
 /// The folder of the metadata log below `metadata.log.dir`, as Kafka names it.
 pub(crate) const METADATA_LOG: &str = "__cluster_metadata-0";
@@ -51,6 +51,7 @@ pub fn broker(
         replica_fetch_backoff_ms: millis(replication.fetch_backoff),
         replica_socket_timeout_ms: millis(replication.socket_timeout),
         replica_fetchers: replication.fetchers,
+        rack_aware_reads: replication.selector == ReplicaSelector::RackAware,
         replication_quota_samples: replication.quota_samples,
         replication_quota_window_ms: millis(replication.quota_window),
         fetch_session_slots: replication.fetch_session_slots,

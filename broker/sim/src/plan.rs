@@ -35,6 +35,8 @@ pub struct Plan {
     pub raft_loss_per_thousand: u64,
     /// `num.replica.fetchers`.
     pub replica_fetchers: u32,
+    /// Consumers read from a replica in their rack.
+    pub rack_aware_reads: bool,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
 }
@@ -64,6 +66,7 @@ impl Plan {
             break_per_thousand: *rng.pick(&[0, 1, 10, 30]),
             raft_loss_per_thousand: *rng.pick(&[0, 10, 50]),
             replica_fetchers: *rng.pick(&[1, 1, 2, 3]),
+            rack_aware_reads: rng.chance(500),
             fetch_session_slots: *rng.pick(&[0, 1, 1_000, 1_000]),
         }
     }

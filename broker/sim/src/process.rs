@@ -172,6 +172,7 @@ fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
         replica_fetch_backoff_ms: 200,
         replica_socket_timeout_ms: 3_000,
         replica_fetchers: plan.replica_fetchers,
+        rack_aware_reads: plan.rack_aware_reads,
         replication_quota_samples: 11,
         replication_quota_window_ms: 1_000,
         fetch_session_slots: plan.fetch_session_slots,

@@ -148,6 +148,14 @@ impl Leader {
         self.isr.iter().copied()
     }
 
+    /// In-sync followers that have `offset`, each with where its log ends: a consumer may read there (KIP-392).
+    pub fn followers_with(&self, offset: i64) -> impl Iterator<Item = (i32, i64)> + '_ {
+        self.remotes
+            .iter()
+            .filter(move |(id, remote)| self.isr.contains(id) && remote.log_start <= offset && remote.log_end >= offset)
+            .map(|(id, remote)| (*id, remote.log_end))
+    }
+
     /// Whether acks=all may be taken: the committed set is at least `min.insync.replicas` large. More than there are
     /// replicas is never asked for.
     #[must_use]

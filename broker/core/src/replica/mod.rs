@@ -2,8 +2,10 @@
 
 mod follower;
 mod leader;
+mod selector;
 mod throttle;
 
 pub use follower::{Divergence, first_fetch_epoch, truncation_for};
 pub use leader::{FetchOutcome, IsrProposal, Leader, LeaderConfig};
+pub use selector::{ReadReplica, rack_aware};
 pub use throttle::{ReplicationQuota, ThrottledReplicas};

@@ -99,6 +99,8 @@ pub struct BrokerConfig {
     pub replica_socket_timeout_ms: u64,
     /// `num.replica.fetchers`: fetches to one leader side by side, at least 1.
     pub replica_fetchers: u32,
+    /// `replica.selector.class` is Kafka's RackAwareReplicaSelector: consumers are sent to a replica in their rack.
+    pub rack_aware_reads: bool,
     /// `replication.quota.window.num`, at least 1.
     pub replication_quota_samples: usize,
     /// `replication.quota.window.size.seconds`, in milliseconds.

@@ -94,6 +94,8 @@ pub struct BrokerNode {
     fetch_sessions: SessionCache<FetchKey, LogKey>,
     /// How often a partition was looked at for a fetch, since the start.
     fetch_looks: u64,
+    /// Bytes that consumers read from partitions that this broker follows, since the start.
+    follower_read_bytes: u64,
     /// Partitions whose log end or high watermark moved in this turn.
     woken: BTreeSet<LogKey>,
     groups: GroupCoordinator,
@@ -141,6 +143,7 @@ impl BrokerNode {
             fetches: Purgatory::new(),
             fetch_sessions: SessionCache::new(config.fetch_session_slots, start.seed),
             fetch_looks: 0,
+            follower_read_bytes: 0,
             woken: BTreeSet::new(),
             groups,
             loading: BTreeMap::new(),

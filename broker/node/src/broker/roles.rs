@@ -254,6 +254,8 @@ impl BrokerNode {
         if let Some(leader) = leader {
             self.follow_partition(key, leader);
         }
+        // A consumer that reads here waits under the epoch before.
+        self.woken.insert(key);
     }
 
     /// The partition is another broker's now, or its topic is gone: the folder goes too.

@@ -39,6 +39,8 @@ pub struct BrokerStatus {
     pub fetch_session_partitions: usize,
     /// Fetch sessions that had to go for others since the start.
     pub fetch_session_evictions: u64,
+    /// Bytes that consumers read from partitions that this broker follows (KIP-392), since the start.
+    pub follower_read_bytes: u64,
     /// How often a partition was looked at for a fetch since the start.
     pub fetch_looks: u64,
 }
@@ -87,6 +89,7 @@ impl BrokerNode {
             fetch_session_partitions: self.fetch_sessions.partitions(),
             fetch_session_evictions: self.fetch_sessions.evictions(),
             fetch_looks: self.fetch_looks,
+            follower_read_bytes: self.follower_read_bytes,
             closed_log_dirs: self.rooms.closed(),
             active_controller: self.calls.active_controller().unwrap_or(-1),
             ..BrokerStatus::default()

@@ -127,11 +127,7 @@ impl ReplicationSettings {
 fn selector(values: &Values, problems: &mut Problems) -> ReplicaSelector {
     match values.text("replica.selector.class") {
         None | Some("org.apache.kafka.common.replica.LeaderSelector") => ReplicaSelector::Leader,
-        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => {
-            let what = "has no effect yet: every consumer reads from the leader";
-            problems.warnings.push(values.problem("replica.selector.class", what));
-            ReplicaSelector::RackAware
-        }
+        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => ReplicaSelector::RackAware,
         Some(_) => {
             let what = "no class of one's own can be loaded: \
                         org.apache.kafka.common.replica.RackAwareReplicaSelector is built in";

@@ -90,6 +90,8 @@ fn register_broker(registry: &mut Registry, status: &BrokerStatus) {
     let help = "Of all fetch sessions together";
     gauge(registry, "fetch_session_partitions", help, status.fetch_session_partitions);
     counter(registry, "fetch_session_evictions", "Sessions that had to go for others", status.fetch_session_evictions);
+    let help = "That consumers read from partitions which this broker follows";
+    counter(registry, "follower_read_bytes", help, status.follower_read_bytes);
     counter(registry, "fetch_looks", "How often a partition was looked at for a fetch", status.fetch_looks);
 }
 

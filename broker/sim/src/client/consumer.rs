@@ -4,8 +4,10 @@ use odradek_node::event::Request;
 use odradek_wire::batch::{RecordBatches, records};
 use odradek_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use odradek_wire::messages::{BrokerId, FetchRequest, FetchResponse, RequestKind, ResponseKind};
+use odradek_wire::protocol::StrBytes;
 
 use super::{Client, Common, Ledger};
+use crate::network::Place;
 use crate::world::{ClientAnswer, World};
 
 const FETCH: (i16, i16) = (1, 17);
@@ -17,6 +19,8 @@ pub struct Consumer {
     partition: i32,
     position: i64,
     call: Option<u64>,
+    /// The replica that the leader named (KIP-392).
+    near: Option<Place>,
     last_high_watermark: i64,
 }
 
@@ -24,7 +28,7 @@ impl Consumer {
     /// A consumer of `partition`.
     #[must_use]
     pub fn new(common: Common, partition: i32) -> Consumer {
-        Consumer { common, partition, position: 0, call: None, last_high_watermark: -1 }
+        Consumer { common, partition, position: 0, call: None, near: None, last_high_watermark: -1 }
     }
 
     /// Where it is.
@@ -38,14 +42,27 @@ impl Consumer {
         else {
             return self.common.refresh(world);
         };
+        if data.preferred_read_replica.0 >= 0 {
+            world.counts.add("consumer sent to a near replica");
+            self.near = Some(data.preferred_read_replica.0);
+            return self.wake(world, ledger);
+        }
+        let near = match data.error_code {
+            0 => self.near,
+            _ => self.near.take(),
+        };
         if data.error_code != 0 {
-            if data.error_code == 1 {
+            // A follower may not have it; the leader knows better.
+            if data.error_code == 1 && near.is_none() {
                 ledger.findings.push(format!(
                     "partition {}: offset {} was read up to before and is out of range now",
                     self.partition, self.position
                 ));
             }
             return self.common.refresh(world);
+        }
+        if near.is_some() && data.records.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
+            world.counts.add("consumer read from a follower");
         }
         let before = self.position;
         if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty())
@@ -116,7 +133,9 @@ impl Client for Consumer {
             .with_session_epoch(-1)
             .with_topics(vec![topic]);
         body.replica_state.replica_id = BrokerId(-1);
-        self.call = Some(self.common.call(world, leader, FETCH, Request::Kafka(Box::new(RequestKind::Fetch(body)))));
+        body.rack_id = StrBytes::from_string(format!("rack-{}", self.common.place % 3));
+        let from = self.near.unwrap_or(leader);
+        self.call = Some(self.common.call(world, from, FETCH, Request::Kafka(Box::new(RequestKind::Fetch(body)))));
     }
 
     fn answer(&mut self, call: u64, answer: ClientAnswer, world: &mut World, ledger: &mut Ledger) {
@@ -130,7 +149,10 @@ impl Client for Consumer {
                 ResponseKind::Fetch(response) if response.error_code == 0 => self.fetched(response, world, ledger),
                 _ => self.common.refresh(world),
             },
-            ClientAnswer::Lost => self.common.refresh(world),
+            ClientAnswer::Lost => {
+                self.near = None;
+                self.common.refresh(world);
+            }
         }
     }
 

@@ -168,6 +168,8 @@ impl BrokerNode {
         if high_watermark > partition.known_high_watermark {
             partition.known_high_watermark = high_watermark;
             self.high_watermarks_due = true;
+            // Consumers may wait here, too.
+            self.woken.insert(key);
         }
         self.flush_if_due(key, out);
         Ok(Some(Taken { behind: end < data.high_watermark, got }))

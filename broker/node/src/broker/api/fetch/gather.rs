@@ -24,6 +24,8 @@ pub(super) struct Gathered {
     urgent: bool,
     /// Of those of partitions whose followers are throttled.
     throttled_bytes: usize,
+    /// Of those of partitions that this broker follows.
+    follower_bytes: u64,
     /// Leaders that the asker is sent to.
     leaders: BTreeSet<i32>,
     /// What the session says of each partition in the answer.
@@ -71,7 +73,7 @@ impl BrokerNode {
                     };
                     // Once the quota is used up, not even one batch.
                     let at_least_one = gathered.bytes == 0 && (bound > 0 || left == 0);
-                    self.read(watch, &asked, wait.follower, bound, at_least_one)
+                    self.read(watch, &asked, wait, bound, at_least_one)
                 }
             };
             let bytes: usize = answer.records.ranges.iter().map(|range| range.len).sum();
@@ -82,7 +84,10 @@ impl BrokerNode {
             gathered.bytes += bytes;
             left = left.saturating_sub(bytes);
             let error = answer.error_code != codes::NONE;
-            let urgent = error || answer.diverging_epoch.is_some();
+            let urgent = error || answer.diverging_epoch.is_some() || answer.preferred_read_replica >= 0;
+            if bytes > 0 && !self.leads(watch) {
+                gathered.follower_bytes += bytes as u64;
+            }
             gathered.urgent |= urgent;
             gathered.leaders.extend(answer.current_leader.map(|(leader, _)| leader));
             let saying = match error {
@@ -92,7 +97,7 @@ impl BrokerNode {
             let more = || watch.is_some_and(|watch| self.has_more(watch, &asked, wait.follower));
             let next = match () {
                 () if bytes > 0 => Next::Last,
-                () if urgent || more() => Next::Again,
+                () if error || more() => Next::Again,
                 () => Next::Rest,
             };
             match told {
@@ -130,6 +135,10 @@ impl BrokerNode {
         gathered
     }
 
+    fn leads(&self, key: Option<LogKey>) -> bool {
+        key.and_then(|key| self.partitions.get(&key)).is_some_and(|partition| partition.leader().is_some())
+    }
+
     /// Tells the session what was found on a look that ends no wait.
     pub(super) fn settle(&mut self, session: Option<i32>, gathered: &Gathered) {
         self.fetch_looks += gathered.looks;
@@ -145,6 +154,7 @@ impl BrokerNode {
     pub(super) fn answer_fetch(&mut self, now: Now, wait: DelayedFetch, gathered: Gathered, out: &mut Vec<Command>) {
         let session = wait.session();
         self.settle(session, &gathered);
+        self.follower_read_bytes += gathered.follower_bytes;
         if gathered.throttled_bytes > 0 {
             self.leader_quota.record(now.mono_ms, gathered.throttled_bytes);
         }

@@ -24,6 +24,9 @@ use crate::event::{Command, ListenerRole, LogKey, RequestContext, Response};
 /// The least version of Fetch that names topics by id.
 const TOPIC_IDS: i16 = 13;
 
+/// The least version of Fetch whose consumers may read from followers (KIP-392).
+const FOLLOWER_READS: i16 = 11;
+
 /// What a fetch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::broker) enum FetchWatch {
@@ -53,6 +56,11 @@ pub(in crate::broker) struct DelayedFetch {
 }
 
 impl DelayedFetch {
+    /// Consumers of KIP-392's version of Fetch and later know that a follower may answer.
+    fn may_read_from_followers(&self) -> bool {
+        self.follower.is_none() && self.context.api_version >= FOLLOWER_READS
+    }
+
     fn session(&self) -> Option<i32> {
         match self.opened {
             Opened::Sessionless => None,

@@ -1,12 +1,14 @@
 //! One partition of a fetch.
 
 use odradek_core::fetch_session::Asked;
+use odradek_core::replica::{Leader, ReadReplica, rack_aware};
 use odradek_log::ReadError;
 use odradek_probe::{Mutation, mutated};
 use odradek_wire::fetch::FetchedPartition;
 
+use super::super::super::partition::Role;
 use super::super::super::{BrokerNode, codes};
-use super::Follower;
+use super::{DelayedFetch, Follower};
 use crate::event::{FetchPayload, LogKey};
 
 impl BrokerNode {
@@ -15,17 +17,22 @@ impl BrokerNode {
         &self,
         key: LogKey,
         asked: &Asked,
-        follower: Option<Follower>,
+        wait: &DelayedFetch,
         left: usize,
         at_least_one: bool,
     ) -> FetchedPartition<FetchPayload> {
-        let leads = self.partitions.get(&key).and_then(|partition| Some((partition, partition.leader()?)));
-        let Some((partition, leader)) = leads else {
+        let follower = wait.follower;
+        let serves = self.partitions.get(&key).filter(|partition| match &partition.role {
+            Role::Leader(_) => true,
+            Role::Follower { .. } => wait.may_read_from_followers() && self.is_in_sync(key),
+        });
+        let Some(partition) = serves else {
             let mut answer = failed(key.partition, codes::NOT_LEADER_OR_FOLLOWER);
             answer.current_leader = self.leader_of(key);
             return answer;
         };
-        let epoch = leader.epoch();
+        let leader = partition.leader();
+        let epoch = partition.leader_epoch();
         if asked.current_leader_epoch >= 0
             && asked.current_leader_epoch != epoch
             && !mutated(Mutation::IgnoreFetchEpoch)
@@ -36,14 +43,21 @@ impl BrokerNode {
                 codes::UNKNOWN_LEADER_EPOCH
             };
             let mut answer = failed(key.partition, code);
-            answer.current_leader = (code == codes::FENCED_LEADER_EPOCH).then_some((self.config.node_id, epoch));
+            if code == codes::FENCED_LEADER_EPOCH {
+                answer.current_leader = match leader {
+                    Some(_) => Some((self.config.node_id, epoch)),
+                    None => self.leader_of(key),
+                };
+            }
             return answer;
         }
-        if follower.is_some_and(|follower| !leader.replicas().contains(&follower.id)) {
+        if let (Some(follower), Some(leader)) = (follower, leader)
+            && !leader.replicas().contains(&follower.id)
+        {
             return failed(key.partition, codes::NOT_LEADER_OR_FOLLOWER);
         }
         let log = &partition.log;
-        let high_watermark = leader.high_watermark();
+        let high_watermark = partition.high_watermark();
         let mut answer = FetchedPartition {
             high_watermark,
             last_stable_offset: high_watermark,
@@ -69,6 +83,10 @@ impl BrokerNode {
             // Not committed yet: nothing to see, and nothing wrong.
             return answer;
         }
+        if let Some(near) = leader.and_then(|leader| self.near(leader, asked.fetch_offset, wait)) {
+            answer.preferred_read_replica = near;
+            return answer;
+        }
         let max = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
         match log.read(asked.fetch_offset, max, upper, at_least_one) {
             Ok(read) => answer.records = FetchPayload { ranges: read.ranges },
@@ -80,6 +98,25 @@ impl BrokerNode {
             }
         }
         answer
+    }
+
+    /// The replica that a consumer had better read from than this leader (KIP-392).
+    fn near(&self, leader: &Leader, offset: i64, wait: &DelayedFetch) -> Option<i32> {
+        if !self.config.rack_aware_reads || wait.follower.is_some() || !wait.may_read_from_followers() {
+            return None;
+        }
+        let followers = leader.followers_with(offset).filter_map(|(id, log_end)| {
+            let broker = self.image.broker(id).filter(|broker| broker.is_active())?;
+            broker.listener(&wait.context.listener)?;
+            Some(ReadReplica { id, rack: broker.rack.as_deref(), log_end })
+        });
+        rack_aware(wait.request.rack_id.as_str(), self.config.rack.as_deref(), followers)
+    }
+
+    /// Whether this broker is in the in-sync set that the controller committed: what it has is fresh enough to be read.
+    fn is_in_sync(&self, key: LogKey) -> bool {
+        let partition = self.image.partition(key.topic_id, key.partition);
+        partition.is_some_and(|partition| partition.isr.contains(&self.config.node_id))
     }
 
     /// Whether `follower` is slowed down here: the replica is named for it, and it is not in sync.
@@ -100,12 +137,12 @@ impl BrokerNode {
     /// and the answer was full; or the follower may come into the in-sync set.
     pub(super) fn has_more(&self, key: LogKey, asked: &Asked, follower: Option<Follower>) -> bool {
         let Some(partition) = self.partitions.get(&key) else { return false };
-        let Some(leader) = partition.leader() else { return false };
         match follower {
             Some(follower) => {
-                asked.fetch_offset < partition.log.log_end_offset() || !leader.isr().any(|id| id == follower.id)
+                asked.fetch_offset < partition.log.log_end_offset()
+                    || !partition.leader().is_some_and(|leader| leader.isr().any(|id| id == follower.id))
             }
-            None => asked.fetch_offset < leader.high_watermark(),
+            None => asked.fetch_offset < partition.high_watermark(),
         }
     }
 }
