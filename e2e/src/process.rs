@@ -148,6 +148,14 @@ impl Cluster {
     /// # Errors
     /// One does not come up.
     pub fn start(many: usize) -> Result<Cluster> {
+        Cluster::start_with(many, |_, _| String::new())
+    }
+
+    /// The same, with more lines of server.properties for each: by its `node.id` and its folder.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start_with(many: usize, lines: impl Fn(usize, &Path) -> String) -> Result<Cluster> {
         let dir = tempfile::tempdir()?;
         let ports: Vec<(u16, u16)> = (0..many).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
         let voters: Vec<String> =
@@ -168,6 +176,16 @@ impl Cluster {
             writeln!(text, "default.replication.factor={many}\nmin.insync.replicas={}", (many - 1).max(1))?;
             writeln!(text, "offsets.topic.replication.factor={many}\noffsets.topic.num.partitions=6")?;
             writeln!(text, "group.initial.rebalance.delay.ms=0")?;
+            let more = lines(id, &home);
+            // A key that is given twice is refused: what is said here counts.
+            let key = |line: &str| line.split_once('=').map(|(key, _)| key.to_owned());
+            let given: Vec<_> = more.lines().filter_map(key).collect();
+            let mut text: String = text
+                .lines()
+                .filter(|line| !key(line).is_some_and(|key| given.contains(&key)))
+                .collect::<Vec<_>>()
+                .join("\n");
+            writeln!(text, "\n{more}")?;
             fs::write(home.join("server.properties"), text)?;
             brokers.push(Broker::spawn(&home, *port, &["--config", "server.properties"])?);
         }

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod cluster;
+mod follower_reads;
 mod mirror;
 mod single;
