@@ -1,19 +1,18 @@
-//! The processes of one cluster, each with what can be done to it.
+//! The processes of one cluster, and what is asked of all of them.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use odradek_client::{Admin, ClientConfig, NewTopic};
-use odradek_e2e::process::{binary, free_port};
+use odradek_e2e::process::free_port;
 use odradek_wire::messages::DescribeQuorumRequest;
 use odradek_wire::messages::describe_quorum_request::{PartitionData, TopicData};
 use odradek_wire::protocol::StrBytes;
 
 use crate::network::Network;
+use crate::node::Node;
 use crate::plan::{Able, CLOCK_NODE, Shape};
 use crate::volume::Volume;
 
@@ -23,25 +22,6 @@ pub const TOPIC: &str = "chaos";
 pub const PARTITIONS: i32 = 12;
 /// Controllers of every cluster.
 const CONTROLLERS: usize = 3;
-/// A process that got SIGTERM is to end within this time: the hand-over of leaders is bounded by 20 s.
-const STOPS_WITHIN: Duration = Duration::from_secs(40);
-
-/// One process.
-#[derive(Debug)]
-pub struct Node {
-    /// Its number, from 0; `node.id` is one more.
-    pub number: usize,
-    home: PathBuf,
-    host: String,
-    port: u16,
-    is_broker: bool,
-    child: Option<Child>,
-    /// Since when it is expected to end in order.
-    pub stopping: Option<Instant>,
-    /// SIGSTOP is in force.
-    pub paused: bool,
-    volume: Option<Volume>,
-}
 
 /// All processes, ended with the value.
 #[derive(Debug)]
@@ -82,26 +62,14 @@ impl Cluster {
                 voters.push(format!("{}@{host}:{controller}", number + 1));
             }
             let volume = if able.disks { Some(Volume::make(&home)?) } else { None };
-            nodes.push((
-                Node {
-                    number,
-                    home,
-                    host,
-                    port,
-                    is_broker: number < shape.brokers,
-                    child: None,
-                    stopping: None,
-                    paused: false,
-                    volume,
-                },
-                is_controller,
-                controller,
-            ));
+            let is_broker = number < shape.brokers;
+            let node = Node::new(number, home, host, port, is_broker, volume);
+            nodes.push((node, is_controller.then_some(controller)));
         }
-        for (node, is_controller, controller) in &nodes {
-            fs::write(node.home.join("server.properties"), node.properties(*is_controller, *controller, &voters)?)?;
+        for (node, controller) in &nodes {
+            node.configure(*controller, &voters)?;
         }
-        let nodes: Vec<Node> = nodes.into_iter().map(|(node, ..)| node).collect();
+        let nodes: Vec<Node> = nodes.into_iter().map(|(node, _)| node).collect();
         let admin = Admin::new(ClientConfig {
             bootstrap: nodes.iter().filter(|node| node.is_broker).map(Node::address).collect(),
             client_id: "chaos".to_owned(),
@@ -151,31 +119,9 @@ impl Cluster {
     /// # Errors
     /// The binary is not there.
     pub fn launch(&mut self, number: usize) -> Result<()> {
-        let node = &mut self.nodes[number];
-        let output = fs::OpenOptions::new().create(true).append(true).open(node.home.join("output"))?;
-        // Whatever becomes of this test, its processes end with it.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]);
-        if let Some(network) = &self.network {
-            command.args(["ip", "netns", "exec", &network.namespace(number)]);
-        }
-        if let Some(library) = self.faketime.as_ref().filter(|_| number == CLOCK_NODE) {
-            command.arg("env").arg(format!("LD_PRELOAD={}", library.display()));
-            command.arg(format!("FAKETIME_TIMESTAMP_FILE={}", node.home.join("clock").display()));
-            command.args(["FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]);
-            node.set_clock_if_unset()?;
-        }
-        let child = command
-            .arg(binary())
-            .args(["--config", "server.properties"])
-            .current_dir(&node.home)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("{} does not start: build it first", binary().display()))?;
-        (node.child, node.stopping, node.paused) = (Some(child), None, false);
-        Ok(())
+        let prefix = self.network.as_ref().map(|network| network.inside(number)).unwrap_or_default();
+        let faketime = self.faketime.as_deref().filter(|_| number == CLOCK_NODE);
+        self.nodes[number].launch(&prefix, faketime)
     }
 
     /// The active controller's number, as any broker says.
@@ -275,123 +221,7 @@ impl Cluster {
 
     /// Processes that ended although nobody asked them to, or do not end although somebody did.
     pub fn surprises(&mut self) -> Vec<String> {
-        let mut surprises = Vec::new();
-        for node in &mut self.nodes {
-            let Some(child) = &mut node.child else { continue };
-            let id = node.number + 1;
-            match child.try_wait() {
-                Ok(Some(status)) => {
-                    if node.stopping.is_none() || !status.success() {
-                        surprises.push(format!("node {id} ended by itself: {status}"));
-                    }
-                    node.child = None;
-                }
-                Ok(None) if node.stopping.is_some_and(|since| since.elapsed() > STOPS_WITHIN) => {
-                    surprises.push(format!("node {id} did not end within {STOPS_WITHIN:?} of SIGTERM"));
-                    node.kill();
-                }
-                Ok(None) => {}
-                Err(error) => surprises.push(format!("node {id}: {error}")),
-            }
-        }
-        surprises
-    }
-}
-
-impl Node {
-    fn properties(&self, is_controller: bool, controller: u16, voters: &[String]) -> Result<String> {
-        let (host, port) = (&self.host, self.port);
-        let mut text = String::new();
-        let (mut roles, mut listeners) = (Vec::new(), Vec::new());
-        if self.is_broker {
-            roles.push("broker");
-            listeners.push(format!("PLAINTEXT://{host}:{port}"));
-            writeln!(text, "advertised.listeners=PLAINTEXT://{host}:{port}")?;
-        }
-        if is_controller {
-            roles.push("controller");
-            listeners.push(format!("CONTROLLER://{host}:{controller}"));
-        }
-        let data = self.volume.as_ref().map_or_else(|| self.home.join("data"), Volume::data);
-        writeln!(text, "process.roles={}\nnode.id={}", roles.join(","), self.number + 1)?;
-        writeln!(text, "listeners={}", listeners.join(","))?;
-        writeln!(text, "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT")?;
-        writeln!(text, "controller.listener.names=CONTROLLER\ncontroller.quorum.voters={}", voters.join(","))?;
-        writeln!(text, "log.dirs={}\nodradek.cluster.id=Y2hhb3MtY2x1c3Rlci0wMQ", data.display())?;
-        writeln!(text, "auto.create.topics.enable=false\ndefault.replication.factor=3\nmin.insync.replicas=2")?;
-        writeln!(text, "offsets.topic.replication.factor=3")?;
-        Ok(text)
-    }
-
-    fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// Whether there is a process, paused or not.
-    pub fn runs(&self) -> bool {
-        self.child.is_some()
-    }
-
-    /// SIGKILL, whatever it is doing.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            drop(child.kill());
-            drop(child.wait());
-        }
-        (self.stopping, self.paused) = (None, false);
-    }
-
-    /// Another signal, by name.
-    ///
-    /// # Errors
-    /// There is no process.
-    pub fn signal(&mut self, name: &str) -> Result<()> {
-        let Some(child) = &self.child else { bail!("node {} does not run", self.number + 1) };
-        let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status()?;
-        match name {
-            "STOP" => self.paused = true,
-            "CONT" => self.paused = false,
-            "TERM" => self.stopping = Some(Instant::now()),
-            _ => {}
-        }
-        if status.success() { Ok(()) } else { bail!("kill -s {name} failed") }
-    }
-
-    /// Its volume, where it has one.
-    pub fn volume(&self) -> Option<&Volume> {
-        self.volume.as_ref()
-    }
-
-    /// Shifts the clock by seconds; the process sees it within a second.
-    ///
-    /// # Errors
-    /// The file that says so cannot be written.
-    pub fn set_clock(&self, by: i64) -> Result<()> {
-        // In one piece: the library may read at any moment.
-        fs::write(self.home.join("clock.next"), format!("{by:+}\n"))?;
-        fs::rename(self.home.join("clock.next"), self.home.join("clock"))?;
-        Ok(())
-    }
-
-    fn set_clock_if_unset(&self) -> Result<()> {
-        if self.home.join("clock").exists() { Ok(()) } else { self.set_clock(0) }
-    }
-
-    /// The bytes of a partition's segments, one after the other; `None` when there is no replica here.
-    fn log(&self, folder: &str) -> Result<Option<Vec<u8>>> {
-        let data = self.volume.as_ref().map_or_else(|| self.home.join("data"), Volume::data).join(folder);
-        if !data.exists() {
-            return Ok(None);
-        }
-        let mut segments: Vec<PathBuf> = fs::read_dir(data)?.flatten().map(|entry| entry.path()).collect();
-        segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-        segments.sort();
-        let mut bytes = Vec::new();
-        for segment in segments {
-            bytes.extend(fs::read(segment)?);
-        }
-        Ok(Some(bytes))
+        self.nodes.iter_mut().filter_map(Node::surprise).collect()
     }
 }
 

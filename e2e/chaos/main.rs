@@ -4,6 +4,7 @@
 mod cluster;
 mod dice;
 mod network;
+mod node;
 mod plan;
 mod run;
 mod volume;

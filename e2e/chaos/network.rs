@@ -66,9 +66,13 @@ impl Network {
         format!("{}hub", self.tag)
     }
 
-    /// The namespace of a process.
-    pub fn namespace(&self, node: usize) -> String {
+    fn namespace(&self, node: usize) -> String {
         format!("{}n{node}", self.tag)
+    }
+
+    /// What goes before a command so that it runs as that process.
+    pub fn inside(&self, node: usize) -> Vec<String> {
+        ["ip", "netns", "exec"].map(str::to_owned).into_iter().chain([self.namespace(node)]).collect()
     }
 
     /// The address of a process.

@@ -184,13 +184,8 @@ impl Run {
         for surprise in self.cluster.surprises() {
             self.violated(surprise);
         }
-        let ended: Vec<usize> = self
-            .cluster
-            .nodes
-            .iter()
-            .filter(|node| !node.runs() && node.stopping.is_some())
-            .map(|n| n.number)
-            .collect();
+        let ended: Vec<usize> =
+            self.cluster.nodes.iter().filter(|node| node.is_to_start()).map(|node| node.number).collect();
         for number in ended {
             self.cluster.launch(number)?;
         }
@@ -216,9 +211,7 @@ impl Run {
                 }
             }
             Step::Free(number) => {
-                if let Some(volume) = self.cluster.nodes[number].volume() {
-                    volume.free()?;
-                }
+                self.cluster.nodes[number].free()?;
             }
         }
         Ok(())
@@ -245,7 +238,7 @@ impl Run {
                 Some(format!("node {} for {long:?} from {from:?}, direction {direction:?}", number + 1))
             }
             Fault::Fill(number, long) => {
-                self.cluster.nodes[number].volume().context("no volume")?.fill()?;
+                self.cluster.nodes[number].fill(long)?;
                 self.later(now + long, Step::Free(number));
                 Some(format!("node {} for {long:?}", number + 1))
             }
