@@ -64,8 +64,8 @@ chaos: setup ## Real processes under faults, checked record by record (MINUTES, 
 	@e2e/chaos/chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTERS),--clusters $(CLUSTERS)) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench
-bench: setup ## The same load against Apache Kafka 4.4.0 and Odradek, side by side
-	@e2e/bench/bench
+bench: setup ## The same load against Apache Kafka 4.4.0 and Odradek, side by side (PART=single, failover, scale, reassign)
+	@e2e/bench/bench $(PART)
 
 .PHONY: clean
 clean: ## Removes what was compiled (the cache in CACHE too)

@@ -48,8 +48,8 @@ class Cluster:
                 subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for node in self.ports:
             self.start(node, wait=False)
-        for node in self.ports:
-            self.wait(node)
+        # Seconds until each answered.
+        self.started = {node: self.wait(node) for node in self.ports}
 
     def start(self, node, wait=True):
         folder = self.home / str(node)
@@ -63,7 +63,7 @@ class Cluster:
             self.wait(node)
 
     def wait(self, node):
-        machine.wait_metadata(self.ports[node][0], self.processes[node], within=120)
+        return machine.wait_metadata(self.ports[node][0], self.processes[node], within=120)
 
     def kill(self, node):
         """SIGKILL; milliseconds of the epoch just before."""
@@ -72,7 +72,7 @@ class Cluster:
         self.processes[node].wait()
         return at
 
-    def stop(self, node, within=180):
+    def stop(self, node, within=300):
         """SIGTERM; seconds until the process ended."""
         start = time.monotonic()
         self.processes[node].terminate()

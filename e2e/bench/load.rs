@@ -31,6 +31,12 @@ enum Command {
     /// Produces with acks=all and idempotence until standard input ends; prints `ready` once every partition has
     /// acknowledged a record.
     Produce(Produce),
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+#[derive(Subcommand)]
+enum Ask {
     /// Creates topics, one request each, and waits until every partition has a leader.
     Create(Topics),
     /// Waits until every partition has a leader other than `--without`, as each bootstrap address sees it.
@@ -43,6 +49,8 @@ enum Command {
     Controller,
     /// How many partitions each broker leads.
     Led(Topics),
+    /// The replicas of every partition.
+    Replicas(Topics),
 }
 
 #[derive(Args)]
@@ -101,31 +109,32 @@ struct Once {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    let command = match cli.command {
+        Command::Produce(produce) => return self::produce(&cli.bootstrap, &produce),
+        Command::Ask(command) => command,
+    };
     let addresses: Vec<String> = cli.bootstrap.split(',').map(str::to_owned).collect();
-    if let Command::Produce(produce) = cli.command {
-        return self::produce(&cli.bootstrap, &produce);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(async {
-        match cli.command {
-            Command::Produce(_) => unreachable!("done above"),
-            Command::Create(topics) => create(&addresses, &topics).await,
-            Command::Leaders(wait) => {
+        match command {
+            Ask::Create(topics) => create(&addresses, &topics).await,
+            Ask::Leaders(wait) => {
                 let without = wait.without;
                 until(&addresses, &wait, |partition| {
                     partition.leader.is_some_and(|leader| leader >= 0 && Some(leader) != without)
                 })
                 .await
             }
-            Command::InSync(wait) => {
+            Ask::InSync(wait) => {
                 until(&addresses, &wait, |partition| {
                     partition.isr.len() == partition.replicas.len() && partition.leader.is_some()
                 })
                 .await
             }
-            Command::CreateOnce(once) => create_once(&addresses, &once).await,
-            Command::Controller => controller(&addresses).await,
-            Command::Led(topics) => led(&addresses, &topics).await,
+            Ask::CreateOnce(once) => create_once(&addresses, &once).await,
+            Ask::Controller => controller(&addresses).await,
+            Ask::Led(topics) => led(&addresses, &topics).await,
+            Ask::Replicas(topics) => replicas(&addresses, &topics).await,
         }
     })?;
     println!("{answer}");
@@ -243,7 +252,7 @@ async fn create(addresses: &[String], topics: &Topics) -> Result<serde_json::Val
         created.into_values().next().context("no answer")?.with_context(|| format!("topic {name}"))?;
     }
     let answered = began.elapsed();
-    let wait = Wait { topics: topics.clone(), without: None, since: None, within: 120 };
+    let wait = Wait { topics: topics.clone(), without: None, since: None, within: 300 };
     until(addresses, &wait, |partition| partition.leader.is_some_and(|leader| leader >= 0)).await?;
     Ok(json!({ "answered_ms": answered.as_millis(), "led_ms": began.elapsed().as_millis() }))
 }
@@ -357,4 +366,15 @@ async fn led(addresses: &[String], topics: &Topics) -> Result<serde_json::Value>
         *led.entry(partition.leader.unwrap_or(-1).to_string()).or_default() += 1;
     }
     Ok(json!({ "led": led }))
+}
+
+async fn replicas(addresses: &[String], topics: &Topics) -> Result<serde_json::Value> {
+    let described = admin(addresses, Duration::from_secs(10)).describe_topics(&names(topics)).await?;
+    let mut replicas: BTreeMap<String, BTreeMap<String, Vec<i32>>> = BTreeMap::new();
+    for (name, topic) in described {
+        for partition in topic?.partitions {
+            replicas.entry(name.clone()).or_default().insert(partition.partition.to_string(), partition.replicas);
+        }
+    }
+    Ok(json!({ "replicas": replicas }))
 }

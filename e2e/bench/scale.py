@@ -35,7 +35,7 @@ def measure(name):
         victim = cluster.other_than_controller()
         say(f"{name}: kill -9 of broker {victim}")
         at = cluster.kill(victim)
-        moved = cluster.load("leaders", *TOPIC, "--without", victim, "--since", at, without=[victim])
+        moved = cluster.load("leaders", *TOPIC, "--without", victim, "--since", at, "--within", 300, without=[victim])
         figures["killed: until all leaders moved, s"] = moved["ms"] / 1000
         at = time.time_ns() // 10**6
         cluster.start(victim)
@@ -54,9 +54,9 @@ def measure(name):
         say(f"{name}: controlled shutdown of broker {leaver}, leaders: {led}")
         at = time.time_ns() // 10**6
         cluster.processes[leaver].terminate()
-        moved = cluster.load("leaders", *TOPIC, "--without", leaver, "--since", at, without=[leaver])
+        moved = cluster.load("leaders", *TOPIC, "--without", leaver, "--since", at, "--within", 300, without=[leaver])
         figures["shutdown: until its leaders moved, s"] = moved["ms"] / 1000
-        cluster.processes[leaver].wait(180)
+        cluster.processes[leaver].wait(300)
         figures["shutdown: until it ended, s"] = time.time() - at / 1000
         figures["shutdown: leaders it had"] = led[str(leaver)]
         at = time.time_ns() // 10**6
