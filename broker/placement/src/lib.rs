@@ -4,13 +4,17 @@
 //! distinct racks as far as they go, then evenly, and with leaders (the first replica of each
 //! list) spread evenly too. Racks come before evenness: in a rack with fewer brokers each of
 //! them carries more. The same input gives the same answer.
+//!
+//! [`spread`] says how an assignment that is there lies on brokers and racks, as numbers.
 
 mod balance;
 mod error;
 mod leaders;
 mod replicas;
+mod spread;
 
 pub use error::PlacementError;
+pub use spread::{Range, Spread, spread};
 
 /// How much a broker carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use odradek_placement::{BrokerInfo, Load, PlacementError, place};
+use odradek_placement::{BrokerInfo, Load, PlacementError, place, spread};
 use proptest::prelude::*;
 
 const RACKS: [&str; 5] = ["zone-a", "zone-b", "zone-c", "zone-d", "zone-e"];
@@ -37,7 +37,7 @@ fn rack_counts<'a>(brokers: &[BrokerInfo<'a>], sets: &[Vec<i32>]) -> BTreeMap<&'
     counts
 }
 
-fn spread<K>(counts: &BTreeMap<K, usize>) -> usize {
+fn spread_of<K>(counts: &BTreeMap<K, usize>) -> usize {
     counts.values().max().unwrap() - counts.values().min().unwrap()
 }
 
@@ -71,9 +71,9 @@ proptest! {
             let used: BTreeSet<_> = set.iter().map(|id| RACKS[*id as usize % racks]).collect();
             prop_assert_eq!(used.len(), factor.min(racks));
         }
-        prop_assert!(spread(&replica_counts(&brokers, &sets)) <= 1);
-        prop_assert!(spread(&rack_counts(&brokers, &sets)) <= 1);
-        prop_assert!(spread(&leader_counts(&brokers, &sets)) <= 1);
+        prop_assert!(spread_of(&replica_counts(&brokers, &sets)) <= 1);
+        prop_assert!(spread_of(&rack_counts(&brokers, &sets)) <= 1);
+        prop_assert!(spread_of(&leader_counts(&brokers, &sets)) <= 1);
     }
 
     #[test]
@@ -90,10 +90,10 @@ proptest! {
         let sets = place(&brokers, first, factor, starts.0).unwrap();
         let brokers = after(&brokers, &sets);
         let sets = place(&brokers, more, factor, starts.1).unwrap();
-        prop_assert!(spread(&replica_counts(&brokers, &sets)) <= 1);
+        prop_assert!(spread_of(&replica_counts(&brokers, &sets)) <= 1);
         // Replicas come first: the brokers that have the fewest may lead the most already. Only the next partitions
         // can even that out.
-        prop_assert!(spread(&leader_counts(&brokers, &sets)) <= 2);
+        prop_assert!(spread_of(&leader_counts(&brokers, &sets)) <= 2);
     }
 
     #[test]
@@ -147,6 +147,97 @@ proptest! {
     }
 }
 
+/// Brokers of up to four racks of any size, and some without one; each may be away, and carry anything already.
+fn any_brokers() -> impl Strategy<Value = Vec<BrokerInfo<'static>>> {
+    let broker = (prop::option::weighted(0.8, 0_usize..4), prop::bool::weighted(0.8), 0_usize..30, 0_usize..10);
+    prop::collection::vec(broker, 1..12).prop_map(|brokers| {
+        let broker =
+            |(at, (rack, usable, replicas, leaders)): (usize, (Option<usize>, bool, usize, usize))| BrokerInfo {
+                usable,
+                topic: Load { replicas, leaders: leaders.min(replicas) },
+                ..BrokerInfo::new(at as i32, rack.map(|rack| RACKS[rack]))
+            };
+        brokers.into_iter().enumerate().map(broker).collect()
+    })
+}
+
+/// A replica that could go to a broker with at least two fewer, while its partition gets no closer together in racks.
+fn better_place(brokers: &[BrokerInfo<'_>], sets: &[Vec<i32>]) -> Option<(Vec<i32>, i32, i32)> {
+    let load = replica_counts(brokers, sets);
+    let rack = |id: i32| brokers[id as usize].rack;
+    for set in sets {
+        let in_rack = |id: i32| set.iter().filter(|other| rack(**other) == rack(id)).count();
+        for from in set {
+            for to in brokers.iter().filter(|to| to.usable && !set.contains(&to.id)) {
+                let apart = to.rack == rack(*from) || in_rack(to.id) < in_rack(*from);
+                if apart && load[&to.id] + 2 <= load[from] {
+                    return Some((set.clone(), *from, to.id));
+                }
+            }
+        }
+    }
+    None
+}
+
+proptest! {
+    #[test]
+    fn uneven_racks_leave_no_better_place(
+        brokers in any_brokers(),
+        factor in 1_usize..=5,
+        partitions in 1_usize..40,
+        start in any::<u64>(),
+    ) {
+        let usable = brokers.iter().filter(|broker| broker.usable).count();
+        prop_assume!(factor <= usable);
+        let sets = place(&brokers, partitions, factor, start).unwrap();
+        prop_assert_eq!(better_place(&brokers, &sets), None);
+        let spread = spread(&brokers, &sets);
+        prop_assert_eq!((spread.partitions, spread.crowded, spread.misplaced), (partitions, 0, 0));
+        // Nobody leads two more than another replica of the same partition.
+        let leads = leader_counts(&brokers, &sets);
+        for set in &sets {
+            for other in &set[1..] {
+                prop_assert!(leads[&set[0]] < leads[other] + 2, "{set:?}: {leads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn within_a_rack_it_is_even(
+        sizes in prop::collection::vec(1_usize..5, 1..5),
+        factor in 1_usize..=4,
+        partitions in 1_usize..40,
+        start in any::<u64>(),
+    ) {
+        prop_assume!(factor <= sizes.len());
+        let racks = sizes.iter().zip(RACKS).flat_map(|(size, rack)| std::iter::repeat_n(rack, *size));
+        let brokers: Vec<_> = racks.zip(0..).map(|(rack, id)| BrokerInfo::new(id, Some(rack))).collect();
+        let sets = place(&brokers, partitions, factor, start).unwrap();
+        let counts = replica_counts(&brokers, &sets);
+        for rack in RACKS {
+            let of_rack: BTreeMap<i32, usize> = brokers
+                .iter()
+                .filter(|broker| broker.rack == Some(rack))
+                .map(|broker| (broker.id, counts[&broker.id]))
+                .collect();
+            prop_assert!(of_rack.is_empty() || spread_of(&of_rack) <= 1, "{rack}: {of_rack:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_placed_by_hand_is_evened_out_by_what_follows(
+        manual in prop::collection::vec(prop::sample::subsequence((0_i32..6).collect::<Vec<_>>(), 2), 0..6),
+        start in any::<u64>(),
+    ) {
+        let brokers = equal_racks(3, 2);
+        let brokers = after(&brokers, &manual);
+        // Enough of them that the emptiest can catch up.
+        let sets = place(&brokers, 30, 2, start).unwrap();
+        prop_assert!(spread_of(&replica_counts(&brokers, &sets)) <= 1);
+        prop_assert!(spread_of(&leader_counts(&brokers, &sets)) <= 2);
+    }
+}
+
 #[test]
 fn a_second_rack_is_second_in_line() {
     // With two racks and three replicas, the one that takes over is in the other rack.
@@ -194,5 +285,5 @@ fn errors_say_both_numbers() {
 fn ten_thousand_partitions_are_placed() {
     let brokers = equal_racks(3, 10);
     let sets = place(&brokers, 10_000, 3, 1).unwrap();
-    assert!(spread(&leader_counts(&brokers, &sets)) <= 1);
+    assert!(spread_of(&leader_counts(&brokers, &sets)) <= 1);
 }
