@@ -255,7 +255,9 @@ impl Cluster {
     }
 }
 
-fn admin(bootstrap: &str) -> odradek_client::Admin {
+/// Our own client.
+#[must_use]
+pub fn admin(bootstrap: &str) -> odradek_client::Admin {
     odradek_client::Admin::new(odradek_client::ClientConfig {
         bootstrap: bootstrap.split(',').map(str::to_owned).collect(),
         client_id: "e2e".to_owned(),

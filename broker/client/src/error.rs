@@ -107,6 +107,8 @@ impl KafkaError {
     pub const REASSIGNMENT_IN_PROGRESS: i16 = 60;
     /// `delete.topic.enable` is false.
     pub const TOPIC_DELETION_DISABLED: i16 = 73;
+    /// There is no reassignment to cancel.
+    pub const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
     /// Too many changes at once; later.
     pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
     /// No topic has this id.

@@ -17,7 +17,7 @@ mod transport;
 pub use admin::Admin;
 pub use admin::types::{
     BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, NewTopic,
-    PartitionDescription, TopicDescription,
+    PartitionDescription, PartitionReassignment, Reassignment, TopicDescription,
 };
 pub use config::ClientConfig;
 pub use error::{Error, KafkaError};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use odradek_client::conn::Connection;
-use odradek_client::{Admin, ClientConfig, ConfigOp, ConfigSource, Error, KafkaError, NewTopic};
+use odradek_client::{Admin, ClientConfig, ConfigOp, ConfigSource, Error, KafkaError, NewTopic, Reassignment};
 use odradek_wire::batch::{BatchBuilder, Compression, RecordBatches, records};
 use odradek_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use odradek_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -130,6 +130,44 @@ async fn topics_are_made_changed_and_removed() {
     let altered =
         admin.alter_topic_configs(&[(gone.clone(), vec![set("retention.ms", "1000")])]).await.expect("an answer");
     assert!(altered[&gone].as_ref().is_err_and(unknown));
+}
+
+#[tokio::test]
+#[ignore = "needs ODRADEK_TEST_BROKER"]
+async fn reassignments_are_begun_refused_and_listed() {
+    let admin = admin();
+    let name = "client-reassigned".to_owned();
+    fresh_topic(&admin, &name, 3).await;
+    await_leaders(&admin, &name, 3).await;
+    let topics = admin.describe_topics(std::slice::from_ref(&name)).await.expect("an answer");
+    let here = topics[&name].as_ref().expect("a topic").partitions[0].replicas.clone();
+    let ask = |topic: &str, partition: i32, replicas: Option<Vec<i32>>| Reassignment {
+        topic: topic.to_owned(),
+        partition,
+        replicas,
+    };
+    let wanted = [
+        ask(&name, 0, Some(here.clone())),
+        ask(&name, 1, Some(vec![987_654])),
+        ask(&name, 2, None),
+        ask("client-no-such-topic", 0, Some(here.clone())),
+    ];
+    for may_change_factor in [true, false] {
+        let done = admin.alter_partition_reassignments(&wanted, may_change_factor).await.expect("an answer");
+        assert_eq!(done.len(), 4);
+        let code = |topic: &str, partition: i32| {
+            done[&(topic.to_owned(), partition)].as_ref().map_or_else(|error| error.code, |()| 0)
+        };
+        assert_eq!(code(&name, 0), 0, "where it is already");
+        assert_eq!(code(&name, 1), KafkaError::INVALID_REPLICA_ASSIGNMENT);
+        assert_eq!(code(&name, 2), KafkaError::NO_REASSIGNMENT_IN_PROGRESS);
+        assert_eq!(code("client-no-such-topic", 0), KafkaError::UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    let of_topic = BTreeMap::from([(name.clone(), vec![0, 1, 2])]);
+    for wanted in [None, Some(&of_topic)] {
+        let ongoing = admin.list_partition_reassignments(wanted).await.expect("an answer");
+        assert!(ongoing.keys().all(|(topic, _)| *topic != name), "{ongoing:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configs;
+mod reassignments;
 mod topics;
 pub mod types;
 

@@ -146,3 +146,25 @@ pub enum ConfigOp {
         key: String,
     },
 }
+
+/// A reassignment to begin, to replace, or to cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The brokers that are to hold it, the preferred leader first; `None` cancels what is under way.
+    pub replicas: Option<Vec<i32>>,
+}
+
+/// A reassignment under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionReassignment {
+    /// All replicas there are now: the target, and then those that leave.
+    pub replicas: Vec<i32>,
+    /// Those that are new.
+    pub adding: Vec<i32>,
+    /// Those that leave once the new ones have caught up.
+    pub removing: Vec<i32>,
+}
