@@ -1,14 +1,19 @@
 //! A connection that a process keeps to one other process of its cluster, for whole frames.
 
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::resolve;
 use crate::transport::{Transport, TransportError};
+
+/// Bound on connecting to where a peer was heard of: it is there, or it is not.
+const HEARD_AT: Duration = Duration::from_millis(500);
 
 /// Calls that may wait for a connection before callers wait themselves.
 const QUEUE: usize = 256;
@@ -18,6 +23,8 @@ const QUEUE: usize = 256;
 pub struct PeerConfig {
     /// Its address as `host:port`; the name is resolved again at each connect.
     pub address: String,
+    /// Where it was heard of last: tried before the name is resolved, since what a name leads to is known late.
+    pub heard_at: Option<IpAddr>,
     /// Bound on resolving and connecting.
     pub connect_timeout: Duration,
     /// Pause after the first failed attempt; doubles with each further one.
@@ -34,6 +41,7 @@ impl PeerConfig {
     pub fn new(address: String, seed: u64) -> PeerConfig {
         PeerConfig {
             address,
+            heard_at: None,
             connect_timeout: Duration::from_secs(2),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(1),
@@ -73,6 +81,7 @@ pub enum PeerError {
 pub struct Peer {
     address: Arc<str>,
     connections: mpsc::Sender<Asked>,
+    remote: Arc<Mutex<Option<IpAddr>>>,
 }
 
 /// Who wants a connection.
@@ -83,13 +92,19 @@ impl Peer {
     pub fn start(config: PeerConfig) -> Peer {
         let address = Arc::from(config.address.as_str());
         let (connections, asked) = mpsc::channel(QUEUE);
-        tokio::spawn(keep(config, asked));
-        Peer { address, connections }
+        let remote = Arc::new(Mutex::new(None));
+        tokio::spawn(keep(config, asked, remote.clone()));
+        Peer { address, connections, remote }
     }
 
     /// The address that it connects to.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where the newest connection leads to, whether or not it is still good; `None` before the first one.
+    pub fn remote(&self) -> Option<IpAddr> {
+        *self.remote.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a whole frame (length included) and waits at most `limit` for its answer (a frame
@@ -147,7 +162,7 @@ impl Peer {
 }
 
 /// Hands out the connection, and makes a new one when there is none.
-async fn keep(config: PeerConfig, mut asked: mpsc::Receiver<Asked>) {
+async fn keep(config: PeerConfig, mut asked: mpsc::Receiver<Asked>, remote: Arc<Mutex<Option<IpAddr>>>) {
     let mut connection: Option<Transport> = None;
     let mut pauses = Pauses::new(&config);
     while let Some(first) = asked.recv().await {
@@ -157,9 +172,11 @@ async fn keep(config: PeerConfig, mut asked: mpsc::Receiver<Asked>) {
         }
         let result = match &connection {
             Some(transport) => Ok(transport.clone()),
-            None => match resolve::connect(&config.address, config.connect_timeout).await {
+            None => match connect(&config).await {
                 Ok(stream) => {
                     pauses.succeeded();
+                    let at = stream.peer_addr().ok().map(|at| at.ip().to_canonical());
+                    *remote.lock().unwrap_or_else(PoisonError::into_inner) = at;
                     Ok(connection.insert(Transport::start(stream)).clone())
                 }
                 Err(error) => {
@@ -175,6 +192,19 @@ async fn keep(config: PeerConfig, mut asked: mpsc::Receiver<Asked>) {
             let _ = next.send(result.clone());
         }
     }
+}
+
+/// Where it was heard of, else where its name leads to.
+async fn connect(config: &PeerConfig) -> std::io::Result<TcpStream> {
+    let port = config.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    if let (Some(ip), Some(port)) = (config.heard_at, port) {
+        let at = SocketAddr::new(ip, port);
+        match resolve::connect(&at.to_string(), config.connect_timeout.min(HEARD_AT)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => tracing::debug!(peer = config.address, %at, %error, "it does not listen where it was heard"),
+        }
+    }
+    resolve::connect(&config.address, config.connect_timeout).await
 }
 
 /// Pauses between attempts: none before the first, then doubling, with jitter.

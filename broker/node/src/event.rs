@@ -1,5 +1,6 @@
 //! What enters the broker's loop, and what leaves it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
@@ -118,7 +119,7 @@ pub enum Peer {
         /// The port.
         port: u16,
     },
-    /// A controller; the shell knows its address from `controller.quorum.voters`.
+    /// A controller; the shell knows its address from `controller.quorum.voters` or from [`Command::Controllers`].
     Controller {
         /// Its `node.id`.
         id: i32,
@@ -228,6 +229,8 @@ pub enum Command {
     },
     /// Run on a thread that may block; nothing follows. (Removal of folders and segments.)
     Run(BlockingJob),
+    /// Where the controllers listen, by node id, when that is not what the shell was told before.
+    Controllers(BTreeMap<i32, (String, u16)>),
     /// The broker's state changed: what `/readyz` says.
     State(BrokerState),
     /// The controlled shutdown is over: close the logs and leave.

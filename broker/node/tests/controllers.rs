@@ -267,17 +267,42 @@ fn a_log_of_another_cluster_is_refused() {
 
 #[test]
 fn a_controller_of_another_cluster_is_not_listened_to() {
-    let mut world = World::with(3, 13, |config| {
-        let id = if config.node_id == 2 { "cluster-b" } else { "cluster-a" };
-        config.cluster_id = Some(id.to_owned());
-    });
+    let mut world = World::with(3, 13, |config| config.cluster_id = Some("cluster-a".to_owned()));
+    world.settle();
+    world.wipe(2);
+    world.machines.get_mut(&2).unwrap().config.cluster_id = Some("cluster-b".to_owned());
+    world.machines.get_mut(&2).unwrap().config.auto_join = true;
+    world.start(2);
+    world.replies.clear();
     world.run(20_000);
-    let active = world.active().expect("two of three agree");
+    let active = world.active().expect("two of three go on");
     assert_ne!(active, 2);
-    assert_eq!(world.node(active).image().cluster_id(), Some("cluster-a"));
+    assert!(!world.node(active).status().quorum.observers.contains_key(&2), "it does not get the log");
     assert_eq!(world.node(2).image().offset(), 0);
     let refused = world.replies.values().filter(|reply| reply.error_code == 104).count();
     assert!(refused > 0, "and is told so");
+}
+
+#[test]
+fn a_quorum_forms_only_with_every_voter_and_goes_on_without_one() {
+    let mut world = World::with(3, 19, |_| {});
+    world.kill(2);
+    world.wipe(2);
+    // Nobody can tell this from a quorum whose other disks were replaced.
+    for id in 0..2 {
+        world.kill(id);
+        world.wipe(id);
+        world.start(id);
+    }
+    world.run(30_000);
+    assert_eq!(world.active(), None);
+    world.start(2);
+    world.wait_for_active();
+    world.settle();
+    let active = world.active().unwrap();
+    world.kill(active);
+    world.wait_for_active();
+    assert_eq!(world.create_topic("without-brokers"), 38, "INVALID_REPLICATION_FACTOR: it decides");
 }
 
 #[test]
@@ -314,6 +339,15 @@ fn describe_quorum_shows_voters_and_brokers() {
         assert_eq!(ends, (0..3).map(|id| (id, applied as i64 + 1)).collect::<Vec<_>>());
         let observers: Vec<_> = quorum.observers.iter().map(|it| (it.replica_id.0, it.log_end_offset)).collect();
         assert_eq!(observers, [(10, applied as i64 + 1)]);
+        if version == 2 {
+            let own = world.node(0).directory_id();
+            assert_eq!(quorum.current_voters[0].replica_directory_id.as_bytes()[..], own[..]);
+            assert_eq!(
+                quorum.observers[0].replica_directory_id.as_bytes(),
+                &[0x40 + 10; 16],
+                "its first log directory"
+            );
+        }
         if version >= 1 {
             let now = world.now.wall_ms;
             assert!(quorum.current_voters.iter().all(|voter| now - voter.last_caught_up_timestamp < 1_000));

@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 
-/// One voter of the quorum as the configuration names it.
-///
-/// A voter is the pair (node id, directory id): the same id on another disk is another voter, since that disk knows
-/// nothing of the votes that the first one gave (KIP-853).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Voter {
-    /// The id of its metadata folder, from `meta.properties`; `None` until it is known.
-    pub directory_id: Option<[u8; 16]>,
-}
+use crate::member::Endpoint;
 
 /// What a [`crate::Quorum`] is opened with.
 #[derive(Debug, Clone)]
 pub struct QuorumConfig {
     /// This controller's `node.id`, from 0 up to `i32::MAX`.
     pub node_id: u64,
-    /// The voters that `controller.quorum.voters` names, this node among them. They count until the first entry is
-    /// committed; after that the voters are those that the log or the snapshot names.
-    pub voters: BTreeMap<u64, Voter>,
+    /// The id of this controller's metadata folder, from its `meta.properties`. `None`: the one that is stored with
+    /// the vote, or a new one, drawn from the seed.
+    pub directory_id: Option<[u8; 16]>,
+    /// The voters that `controller.quorum.voters` names, and where they listen. They count until the quorum has formed,
+    /// for which all of them must be there once; after that the voters are those that the log or the snapshot names.
+    /// A node that is not among them observes, until it is made a voter.
+    pub voters: BTreeMap<u64, Vec<Endpoint>>,
     /// Ticks without a leader before an election; each election draws from this up to twice this. At least 3, and
     /// more than `heartbeat_ticks`.
     pub election_ticks: u32,
@@ -46,7 +42,8 @@ impl QuorumConfig {
     pub fn new(node_id: u64, voters: impl IntoIterator<Item = u64>, seed: u64) -> QuorumConfig {
         QuorumConfig {
             node_id,
-            voters: voters.into_iter().map(|id| (id, Voter::default())).collect(),
+            directory_id: None,
+            voters: voters.into_iter().map(|id| (id, Vec::new())).collect(),
             election_ticks: 10,
             heartbeat_ticks: 2,
             seed,
@@ -61,15 +58,8 @@ impl QuorumConfig {
 
     /// Refuses what the quorum could not work with, and says which value it was.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        if self.voters.is_empty() {
-            return Err("controller.quorum.voters names nobody".to_owned());
-        }
-        if !self.voters.contains_key(&self.node_id) {
-            return Err(format!(
-                "node {} is not among controller.quorum.voters ({}): add it there, or start it without the role controller",
-                self.node_id,
-                ids(self.voters.keys().copied())
-            ));
+        if self.node_id > i32::MAX as u64 {
+            return Err(format!("node.id {} is above {}", self.node_id, i32::MAX));
         }
         if let Some(id) = self.voters.keys().find(|id| **id > i32::MAX as u64) {
             return Err(format!("voter id {id} is above {}", i32::MAX));

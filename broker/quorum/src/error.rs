@@ -84,14 +84,45 @@ pub enum QuorumError {
         /// Who sent it.
         leader: u64,
     },
-    /// A committed entry changes the voters, which this release cannot do yet.
+    /// A committed entry is of a kind that this release does not know.
     #[error(
-        "entry {index} of the metadata log changes the voters, which this release does not know: use the newer \
-             release that wrote it"
+        "entry {index} of the metadata log is of a kind that this release does not know: use the release that wrote it"
     )]
     NewerRelease {
         /// The entry.
         index: u64,
+    },
+    /// The folder was made under another directory id.
+    #[error(
+        "{} was written under another directory.id than meta.properties names: the two files are not of the same \
+             folder; put the right meta.properties back, or remove the whole folder and let the controller join again",
+        path.display()
+    )]
+    OtherDirectory {
+        /// The file that says so.
+        path: PathBuf,
+    },
+    /// A snapshot that a leader sent cannot be read.
+    #[error("the metadata snapshot at entry {index} that the active controller sent cannot be read: {reason}")]
+    Snapshot {
+        /// Its entry.
+        index: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The quorum was begun anew on another controller after a loss.
+    #[error(
+        "controller {from} is of the quorum that was begun anew after a loss (the {theirs}. time), and this \
+             controller's log is of the one before ({ours}): what it holds does not count any more; remove the whole \
+             folder of the metadata log and let the controller join again with an empty one"
+    )]
+    Superseded {
+        /// Who said so.
+        from: u64,
+        /// How often it was begun anew there.
+        theirs: u64,
+        /// And here.
+        ours: u64,
     },
     /// The Raft library refused to go on.
     #[error("raft: {0}")]
@@ -132,7 +163,19 @@ pub enum StepError {
     /// The bytes are no message of this protocol.
     #[error("a message that cannot be read: {0}")]
     Malformed(String),
-    /// It comes from a node that is no voter, or goes to another one.
+    /// It comes from a disk that is not the voter any more, or is meant for a disk that was here before.
+    #[error("a message from controller {from} that is of another disk, or for another one, than the voter's")]
+    WrongDirectory {
+        /// The sender's id.
+        from: u64,
+    },
+    /// It is of the quorum as it was before it was begun anew.
+    #[error("a message from controller {from}, which still belongs to the quorum before it was begun anew")]
+    Outdated {
+        /// The sender's id.
+        from: u64,
+    },
+    /// It goes to another node, or is an answer from one that is no member.
     #[error("a message from {from} to {to}, and this is {node}: check controller.quorum.voters on both")]
     Stranger {
         /// The sender's id.
@@ -148,4 +191,49 @@ pub enum StepError {
     /// It shows that this node cannot go on.
     #[error(transparent)]
     Fatal(#[from] QuorumError),
+}
+
+/// A change of the members was not begun.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ChangeError {
+    /// Another node leads, or nobody does.
+    #[error("this controller does not lead")]
+    NotLeader,
+    /// Another change is under way, or the leader has not applied its own first entry yet: try again later.
+    #[error("another change of the voters is under way")]
+    Busy,
+    /// The quorum has not formed yet.
+    #[error("the quorum has not formed yet")]
+    NotFormed,
+    /// There is a voter of that id already, perhaps with another disk.
+    #[error("controller {id} is a voter already")]
+    DuplicateVoter {
+        /// Its id.
+        id: u64,
+    },
+    /// There is no such member.
+    #[error("controller {id} with that directory is no member of the quorum")]
+    Unknown {
+        /// Its id.
+        id: u64,
+    },
+    /// It lags too far behind to be counted upon.
+    #[error("controller {id} has the log up to entry {has} of {last}")]
+    Behind {
+        /// Its id.
+        id: u64,
+        /// What it has.
+        has: u64,
+        /// What there is.
+        last: u64,
+    },
+    /// The last voter cannot go.
+    #[error("controller {id} is the only voter")]
+    LastVoter {
+        /// Its id.
+        id: u64,
+    },
+    /// An earlier call failed.
+    #[error("the controller quorum stopped after an earlier failure")]
+    Stopped,
 }

@@ -4,6 +4,12 @@
 //! at random: the caller counts its ticks, carries its messages and seeds its election time-outs. The same calls with
 //! the same seed give the same answers, which a simulation relies on.
 //!
+//! Who votes: a voter is a node id and the id of its disk. The voters that the configuration names count until the
+//! quorum has *formed*, with the first proposal that is committed; until then a leader needs the vote of every one of
+//! them, so a disk that is replaced in that time cannot help to form a second quorum. Afterwards the members are what
+//! committed entries say. A controller with an empty disk gets the log as an observer (a learner of the library, under
+//! an id of its own) and is made a voter once it has caught up. One change at a time.
+//!
 //! What was looked for in raft 0.7.0, and what was found:
 //!
 //! - *Randomness.* `reset_randomized_election_timeout` draws from the thread's generator at each change of term or
@@ -26,6 +32,7 @@ mod election;
 mod entry;
 mod error;
 mod framed;
+mod member;
 mod quorum;
 mod ready;
 mod snapshot_file;
@@ -34,8 +41,10 @@ mod status;
 mod storage;
 mod terms;
 
-pub use config::{QuorumConfig, Voter};
-pub use error::{ProposeError, QuorumError, StepError};
-pub use quorum::Quorum;
+pub use config::QuorumConfig;
+pub use error::{ChangeError, ProposeError, QuorumError, StepError};
+pub use member::{Endpoint, Member};
+pub use quorum::{Quorum, stored_directory_id};
 pub use ready::{Entry, Ready, Snapshot};
 pub use status::{QuorumStatus, Role, VoterStatus};
+pub use storage::Recovered;

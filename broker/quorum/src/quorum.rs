@@ -1,9 +1,16 @@
 //! One node's part of the quorum.
 
+mod change;
+mod form;
 mod guard;
+mod recover;
 mod turn;
 mod view;
 
+pub use recover::stored_directory_id;
+pub(crate) use turn::is_data;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,9 +24,11 @@ use crate::config::QuorumConfig;
 use crate::election::ElectionTimeouts;
 use crate::error::{ProposeError, QuorumError, StepError};
 use crate::ready::Snapshot;
-use crate::storage::{Store, node_id, raft_id};
+use crate::storage::Store;
 
-/// A voter of the quorum, driven from outside: [`tick`](Quorum::tick), [`step`](Quorum::step) and
+use self::form::Forming;
+
+/// A controller's part in the quorum, driven from outside: [`tick`](Quorum::tick), [`step`](Quorum::step) and
 /// [`propose`](Quorum::propose) go in, and after any of them [`ready`](Quorum::ready) gives what came of it.
 ///
 /// After a [`QuorumError`] every call fails: what is on disk is in doubt until it is opened again.
@@ -34,8 +43,12 @@ pub struct Quorum {
     leads: Option<u64>,
     /// The snapshot that was on disk at the start, until the caller has it.
     restored: Option<Snapshot>,
-    /// The folder was empty at the start: what others know of this node's log may be of an earlier disk.
-    blank: bool,
+    /// The last entry that the caller has, by itself or in a snapshot.
+    given: u64,
+    /// What is known of the others before the quorum has formed.
+    forming: Forming,
+    /// Node ids behind the library's ids that are not among the members (yet), as their messages say.
+    met: BTreeMap<u64, u64>,
     stopped: bool,
 }
 
@@ -46,7 +59,8 @@ impl std::fmt::Debug for Quorum {
 }
 
 impl Quorum {
-    /// Opens (or makes) the folder `dir` and joins the quorum as a follower; a single voter leads at once.
+    /// Opens (or makes) the folder `dir` and joins the quorum, as a follower when it is a voter; a single voter leads at
+    /// once.
     ///
     /// The first [`ready`](Quorum::ready) gives the snapshot on disk, if there is one, and then the entries after it
     /// as they are known to be committed. `wall_ms` is only for timestamps on disk.
@@ -60,10 +74,9 @@ impl Quorum {
         let store = Store::open(disk, dir, &config, wall_ms)?;
         let restored =
             store.read_snapshot()?.map(|file| Snapshot { index: file.index, term: file.term, data: file.data });
-        let blank = store.last() == 0;
         let min = config.election_ticks as usize;
         let raft_config = Config {
-            id: raft_id(config.node_id),
+            id: store.raft_id(),
             election_tick: min,
             min_election_tick: min,
             max_election_tick: 2 * min,
@@ -87,12 +100,14 @@ impl Quorum {
             config,
             leads: None,
             restored,
-            blank,
+            given: 0,
+            forming: Forming::default(),
+            met: BTreeMap::new(),
             stopped: false,
         };
         quorum.redraw();
         // Nobody else could lead or object, so there is nothing to wait for.
-        if quorum.is_alone() {
+        if quorum.is_only_voter() {
             quorum.node.campaign()?;
             quorum.settle_timeout();
         }
@@ -121,11 +136,15 @@ impl Quorum {
         if self.stopped {
             return Err(QuorumError::Stopped.into());
         }
-        let mut message =
-            Message::parse_from_carllerche_bytes(message).map_err(|error| StepError::Malformed(error.to_string()))?;
-        self.check(&mut message).inspect_err(|error| self.stopped |= matches!(error, StepError::Fatal(_)))?;
+        let sealed = self.unseal(message)?;
+        let mut message = Message::parse_from_carllerche_bytes(&sealed.message)
+            .map_err(|error| StepError::Malformed(error.to_string()))?;
+        self.check(&sealed, &message).inspect_err(|error| self.stopped |= matches!(error, StepError::Fatal(_)))?;
         let kind = message.get_msg_type();
-        let stepped = if self.is_vote_against_memory(&message) { Ok(()) } else { self.node.step(message) };
+        let mut stepped = Ok(());
+        for message in self.forming_grants(&sealed, &mut message) {
+            stepped = stepped.and(self.node.step(message));
+        }
         self.settle_timeout();
         match stepped {
             Ok(()) | Err(raft::Error::ProposalDropped | raft::Error::RequestSnapshotDropped) => Ok(()),
@@ -155,7 +174,12 @@ impl Quorum {
             return Err(ProposeError::TooLarge { bytes: data.len(), max: self.max_entry_bytes() });
         }
         let index = self.next_index();
-        self.node.propose(Vec::new(), data).map_err(|_| ProposeError::Busy)?;
+        let context = self.formation();
+        let forms = !context.is_empty();
+        self.node.propose(context, data).map_err(|_| ProposeError::Busy)?;
+        if forms {
+            self.forming.proposed = Some(self.node.raft.term);
+        }
         Ok(index)
     }
 
@@ -180,14 +204,21 @@ impl Quorum {
             return Err(QuorumError::Stopped);
         }
         let keep = self.config.keep_entries;
-        debug_assert!(index <= self.node.raft.raft_log.applied(), "a snapshot of what is not committed");
+        if index > self.node.raft.raft_log.applied() {
+            // This disk just became an observer's, and has to hear again how far the log is committed.
+            return Ok(());
+        }
         self.node.mut_store().compact(index, data, keep, wall_ms).inspect_err(|_| self.stopped = true)
     }
 
-    /// Tells that messages to a voter may have been lost: its connection broke. Saves it a round of refusals.
+    /// Tells that messages to a controller may have been lost: its connection broke. Saves it a round of refusals.
     pub fn unreachable(&mut self, node: u64) {
-        if !self.stopped {
-            self.node.report_unreachable(raft_id(node));
+        if self.stopped {
+            return;
+        }
+        let ids: Vec<u64> = self.members().iter().filter(|member| member.id == node).map(|it| it.raft()).collect();
+        for id in ids {
+            self.node.report_unreachable(id);
         }
     }
 
@@ -196,14 +227,21 @@ impl Quorum {
     ///
     /// Returns whom it is handed to; `None` when this node does not lead, or is alone.
     pub fn transfer_leadership(&mut self) -> Option<u64> {
-        let raft = &self.node.raft;
-        if self.stopped || raft.state != StateRole::Leader {
+        if self.stopped || self.node.raft.state != StateRole::Leader {
             return None;
         }
-        let others = raft.prs().iter().filter(|(id, progress)| **id != raft.id && progress.recent_active);
-        let (_, to) = others.map(|(id, progress)| (progress.matched, *id)).max()?;
+        let to = self.most_of_the_log()?;
         self.node.transfer_leader(to);
-        node_id(to)
+        self.node_of(to)
+    }
+
+    /// The other voter that has most of the log, among those that were heard of lately.
+    fn most_of_the_log(&self) -> Option<u64> {
+        let raft = &self.node.raft;
+        let others = raft.prs().iter().filter(|(id, progress)| {
+            **id != raft.id && progress.recent_active && raft.prs().conf().voters().contains(**id)
+        });
+        others.map(|(id, progress)| (progress.matched, *id)).max().map(|most| most.1)
     }
 
     /// Notes on disk how far entries are committed, and completes the log's indexes. Not needed for safety, only for a
@@ -222,7 +260,7 @@ impl Quorum {
 
     /// Who leads, when it is known.
     pub fn leader(&self) -> Option<u64> {
-        node_id(self.node.raft.leader_id)
+        self.node_of(self.node.raft.leader_id)
     }
 
     /// The newest term.
@@ -230,9 +268,14 @@ impl Quorum {
         self.node.raft.term
     }
 
-    /// Whether this node is the only voter: nobody's messages are waited for then, and nothing is gained by ticks.
+    /// Whether nobody else takes part: nobody's messages are waited for then, and nothing is gained by ticks.
     pub fn is_alone(&self) -> bool {
-        self.node.store().voters().eq([self.config.node_id])
+        self.members().len() == 1 && self.is_only_voter()
+    }
+
+    fn is_only_voter(&self) -> bool {
+        let mut voters = self.members().iter().filter(|member| !member.observer);
+        voters.next().is_some_and(|member| member.raft() == self.node.raft.id) && voters.next().is_none()
     }
 
     fn redraw(&mut self) {

@@ -12,6 +12,7 @@ use prost::Message;
 
 use crate::error::QuorumError;
 use crate::framed;
+use crate::member::Member;
 
 /// The file's name, as in Kafka's metadata folder.
 pub(crate) const NAME: &str = "quorum-state";
@@ -32,23 +33,21 @@ pub(crate) struct PersistedState {
     /// An entry that is known to be committed: a lower bound, since the file is not written for every commit.
     #[prost(uint64, tag = "4")]
     pub commit: u64,
-    /// Who votes, as far as the log up to `voters_index` says.
+    /// Who takes part, as far as the log up to `voters_index` says.
     #[prost(message, repeated, tag = "5")]
-    pub voters: Vec<PersistedVoter>,
+    pub voters: Vec<Member>,
     /// The entry that named the voters; 0 while they come from the configuration.
     #[prost(uint64, tag = "6")]
     pub voters_index: u64,
-}
-
-/// A voter: an id, and the disk that its votes are on.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PersistedVoter {
-    /// The controller's node id.
-    #[prost(uint64, tag = "1")]
-    pub id: u64,
-    /// 16 bytes, or none while the id is not known.
-    #[prost(bytes = "bytes", tag = "2")]
+    /// This controller's id in the library.
+    #[prost(uint64, tag = "7")]
+    pub raft_id: u64,
+    /// This folder's id, 16 bytes.
+    #[prost(bytes = "bytes", tag = "8")]
     pub directory_id: Bytes,
+    /// How often the quorum was begun anew after a loss.
+    #[prost(uint64, tag = "9")]
+    pub generation: u64,
 }
 
 /// Reads the file. `None` when the folder never held one.

@@ -16,6 +16,8 @@ pub enum Role {
 /// A voter as this node sees it; the other voters are only known to the leader.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VoterStatus {
+    /// The id of its metadata folder; all zero while it is not known.
+    pub directory_id: [u8; 16],
     /// The last entry that it is known to have on its disk; `None` when this node does not lead and it is another one.
     pub match_index: Option<u64>,
     /// Whether the leader heard of it lately.
@@ -45,4 +47,6 @@ pub struct QuorumStatus {
     pub log_bytes: u64,
     /// Every voter by its node id.
     pub voters: BTreeMap<u64, VoterStatus>,
+    /// Controllers that have the log and do not vote, by node id.
+    pub observers: BTreeMap<u64, VoterStatus>,
 }

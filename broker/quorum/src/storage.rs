@@ -1,7 +1,10 @@
 //! This node's log, snapshot and vote, and how they get onto the disk.
 
 mod open;
+mod recover;
 mod view;
+
+pub use recover::Recovered;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,24 +13,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use odradek_log::Disk;
+use prost::Message as _;
 use raft::eraftpb::{Entry, HardState, Snapshot};
 
 use crate::disk_log::DiskLog;
 use crate::entry::OVERHEAD;
 use crate::error::QuorumError;
+use crate::member::{Member, named_at};
 use crate::snapshot_file::{self, SnapshotFile};
-use crate::state_file::{self, PersistedState, PersistedVoter};
+use crate::state_file::{self, PersistedState};
 use crate::terms::Terms;
-
-/// The library's ids: 0 means nobody there, and is a proper node id here.
-pub(crate) fn raft_id(node_id: u64) -> u64 {
-    node_id + 1
-}
-
-/// The node id behind one of the library's ids; `None` for nobody.
-pub(crate) fn node_id(raft_id: u64) -> Option<u64> {
-    raft_id.checked_sub(1)
-}
 
 /// The storage of one node. What is written is on the device when the call returns.
 #[derive(Debug)]
@@ -54,6 +49,16 @@ impl Store {
             self.state = state;
         }
         Ok(())
+    }
+
+    /// The disk that it is on.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
+    }
+
+    /// The folder that it is in.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.dir.clone()
     }
 
     /// The first index that can be read.
@@ -92,9 +97,45 @@ impl Store {
         if index > self.last() { None } else { self.terms.get(index) }
     }
 
-    /// Node ids of the voters.
-    pub(crate) fn voters(&self) -> impl Iterator<Item = u64> + '_ {
-        self.state.voters.iter().map(|voter| voter.id)
+    /// Everybody who takes part, in no order that means anything.
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.state.voters
+    }
+
+    /// The entry that named the members as they are; 0 before the quorum has formed.
+    pub(crate) fn members_index(&self) -> u64 {
+        self.state.voters_index
+    }
+
+    /// This controller's id in the library.
+    pub(crate) fn raft_id(&self) -> u64 {
+        self.state.raft_id
+    }
+
+    /// This folder's id.
+    pub(crate) fn directory_id(&self) -> &Bytes {
+        &self.state.directory_id
+    }
+
+    /// How often the quorum was begun anew.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.generation
+    }
+
+    /// Who takes part from entry `index` on, which is committed.
+    pub(crate) fn set_members(&mut self, members: Vec<Member>, index: u64) -> Result<(), QuorumError> {
+        let commit = self.state.commit.max(index.min(self.last()));
+        self.write_state(PersistedState { voters: members, voters_index: index, commit, ..self.state.clone() })
+    }
+
+    /// Takes another id in the library: this disk is not the one that the members' list knows under the first one.
+    /// Nothing is known of the members then.
+    pub(crate) fn set_raft_id(&mut self, raft_id: u64) -> Result<(), QuorumError> {
+        let mut state = PersistedState { raft_id, vote: 0, ..self.state.clone() };
+        if state.voters_index == 0 {
+            state.voters.clear();
+        }
+        self.write_state(state)
     }
 
     /// Why a read failed inside the library, once.
@@ -144,48 +185,50 @@ impl Store {
         self.log.close()
     }
 
-    /// Takes over a snapshot from the leader: it replaces the whole log.
-    pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Result<(), QuorumError> {
+    /// Takes over a snapshot from the leader: it replaces the whole log. Returns its state.
+    pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Result<Bytes, QuorumError> {
         let meta = snapshot.get_metadata();
-        let voters = meta.get_conf_state().voters.iter().filter_map(|id| node_id(*id));
-        let voters: Vec<_> = voters.map(|id| self.voter(id)).collect();
-        self.write_snapshot(meta.index, meta.term, voters.clone(), snapshot.data.clone())?;
+        let unreadable = |reason| QuorumError::Snapshot { index: meta.index, reason };
+        let file = SnapshotFile::decode(snapshot.data.clone()).map_err(|error| unreadable(error.to_string()))?;
+        if (file.index, file.term) != (meta.index, meta.term) {
+            return Err(unreadable(format!("it holds entry {} of term {}", file.index, file.term)));
+        }
+        snapshot_file::write(self.disk.as_ref(), &self.dir, &file, false)?;
+        self.snapshot = (meta.index, meta.term);
         let state = PersistedState {
             term: self.state.term.max(meta.term),
             vote: if meta.term > self.state.term { 0 } else { self.state.vote },
             commit: meta.index,
-            voters,
-            voters_index: meta.index,
+            voters_index: named_at(&file.voters, meta.index),
+            voters: file.voters,
+            generation: file.generation,
             ..self.state.clone()
         };
         self.forget_log(meta.index, meta.term)?;
-        self.write_state(state)
+        self.write_state(state)?;
+        Ok(file.data)
     }
 
-    /// Writes a snapshot of what is applied up to `index`, and drops what the log holds before it but for `keep`
-    /// entries.
+    /// Writes a snapshot of what is applied up to `index`, and drops what the log holds before the snapshot that was
+    /// there before, but for `keep` entries.
     pub(crate) fn compact(&mut self, index: u64, data: Bytes, keep: u64, wall_ms: i64) -> Result<(), QuorumError> {
         let Some(term) = self.term_of(index).filter(|_| index > self.snapshot.0) else { return Ok(()) };
-        self.write_snapshot(index, term, self.state.voters.clone(), data)?;
+        if self.state.voters_index > index {
+            // The members at that entry are not known any more; the next snapshot is not far.
+            return Ok(());
+        }
+        let (voters, generation) = (self.state.voters.clone(), self.state.generation);
+        let file = SnapshotFile { index, term, voters, data, generation };
+        snapshot_file::write(self.disk.as_ref(), &self.dir, &file, true)?;
+        // The one before is kept, with the entries behind it, in case the newest does not check one day.
+        let previous = std::mem::replace(&mut self.snapshot, (index, term)).0;
         self.set_commit(self.state.commit.max(index))?;
-        let first = (index + 1).saturating_sub(keep).max(1);
+        let first = (previous + 1).saturating_sub(keep).max(1);
         if first > self.log.start() {
             self.log.drop_before(first, wall_ms)?;
             self.terms.drop_before(self.log.start());
         }
         self.trim(index);
-        Ok(())
-    }
-
-    fn write_snapshot(
-        &mut self,
-        index: u64,
-        term: u64,
-        voters: Vec<PersistedVoter>,
-        data: Bytes,
-    ) -> Result<(), QuorumError> {
-        snapshot_file::write(self.disk.as_ref(), &self.dir, &SnapshotFile { index, term, voters, data })?;
-        self.snapshot = (index, term);
         Ok(())
     }
 
@@ -218,11 +261,6 @@ impl Store {
     fn remember(&mut self, entry: Entry) {
         self.cache_bytes += size(&entry);
         self.cache.push_back(entry);
-    }
-
-    fn voter(&self, id: u64) -> PersistedVoter {
-        let known = self.state.voters.iter().find(|voter| voter.id == id).cloned();
-        known.unwrap_or(PersistedVoter { id, directory_id: Bytes::new() })
     }
 }
 

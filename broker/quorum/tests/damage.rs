@@ -116,23 +116,83 @@ fn a_state_file_that_does_not_check_stops_the_start() {
     assert_damaged(&disk, &state, "quorum-state removed");
 }
 
+/// A disk whose log is cut: two snapshots, of which the newest stands for entries that are gone.
+fn cut_disk() -> MemDisk {
+    let disk = MemDisk::new();
+    let mut config = QuorumConfig::new(0, [0], 1);
+    (config.segment_bytes, config.keep_entries) = (1_000, 0);
+    let mut quorum = Quorum::open(Arc::new(disk.clone()), dir(), config, 1).unwrap();
+    quorum.ready(1).unwrap();
+    for number in 0..60_u8 {
+        if number % 20 == 10 {
+            quorum.compact(quorum.next_index() - 1, Bytes::copy_from_slice(&[number]), 1).unwrap();
+        }
+        quorum.propose(vec![number; 50]).unwrap();
+        quorum.ready(1).unwrap();
+    }
+    quorum.close().unwrap();
+    disk
+}
+
 #[test]
-fn a_snapshot_that_does_not_check_stops_the_start() {
+fn what_is_before_a_snapshot_that_does_not_check_stands_for_it() {
     let snapshots = files(&used_disk(), ".checkpoint");
     let [snapshot] = snapshots.as_slice() else { panic!("one snapshot: {snapshots:?}") };
     assert_eq!(snapshot, &dir().join("00000000000000000011-0000000001.checkpoint"));
     let length = read_file(&used_disk(), snapshot).unwrap().len() as u64;
+    let whole = |disk: &MemDisk, what: &str| {
+        let ready = open(disk).unwrap_or_else(|error| panic!("{what}: {error}")).ready(1).unwrap();
+        assert_eq!((ready.snapshot, ready.committed.len()), (None, 22), "{what}: all entries, from the first on");
+    };
     for position in 0..length {
         let disk = used_disk();
         flip(&disk, snapshot, position);
-        assert_damaged(&disk, snapshot, &format!("byte {position} of the snapshot"));
+        whole(&disk, &format!("byte {position}"));
+        assert!(!disk.exists(snapshot), "it is out of the way");
+    }
+    for length in 0..length {
+        let disk = used_disk();
+        disk.open(snapshot, OpenMode::ReadWrite).unwrap().truncate(length).unwrap();
+        whole(&disk, &format!("cut to {length}"));
     }
     let disk = used_disk();
     disk.remove_file(snapshot).unwrap();
-    // The log still holds everything: nothing is lost with it.
-    if disk.exists(&dir().join("00000000000000000001.log")) {
-        assert_eq!(open(&disk).unwrap().ready(1).unwrap().committed.len(), 22);
+    whole(&disk, "removed");
+
+    // With a log that was cut: the snapshot before, and what follows on that.
+    let snapshots = files(&cut_disk(), ".checkpoint");
+    let [previous, newest] = snapshots.as_slice() else { panic!("two snapshots: {snapshots:?}") };
+    let disk = cut_disk();
+    assert_eq!(open(&disk).unwrap().ready(1).unwrap().snapshot.map(|it| it.data[0]), Some(50));
+    flip(&disk, newest, 60);
+    let ready = open(&disk).unwrap().ready(1).unwrap();
+    let snapshot = ready.snapshot.unwrap();
+    assert_eq!(snapshot.data[0], 30);
+    assert_eq!(ready.committed.first().map(|entry| entry.index), Some(snapshot.index + 1));
+    // Nothing stands for it when that one does not check either.
+    let disk = cut_disk();
+    flip(&disk, newest, 60);
+    flip(&disk, previous, 60);
+    let files = disk.files().len();
+    assert_damaged(&disk, newest, "both snapshots");
+    assert_eq!(disk.files().len(), files, "nothing is half done");
+}
+
+#[test]
+fn a_snapshot_of_a_newer_format_is_told_as_such() {
+    let disk = cut_disk();
+    for snapshot in files(&disk, ".checkpoint") {
+        let mut bytes = read_file(&disk, &snapshot).unwrap();
+        bytes[8] = 2;
+        let crc = crc32c::crc32c(&bytes[..bytes.len() - 4]).to_be_bytes();
+        let end = bytes.len() - 4;
+        bytes[end..].copy_from_slice(&crc);
+        let file = disk.open(&snapshot, OpenMode::ReadWrite).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        file.sync().unwrap();
     }
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(error.contains("format version 2") && error.contains("newer release"), "{error}");
 }
 
 #[test]
@@ -172,12 +232,23 @@ fn another_nodes_folder_is_refused() {
 }
 
 #[test]
-fn a_node_that_is_no_voter_is_refused() {
-    let error = Quorum::open(Arc::new(MemDisk::new()), dir(), QuorumConfig::new(9, [0, 1], 1), 1).unwrap_err();
-    assert!(error.to_string().contains("node 9 is not among controller.quorum.voters (0, 1)"), "{error}");
+fn a_node_that_is_no_voter_observes_and_never_leads() {
+    let mut quorum = Quorum::open(Arc::new(MemDisk::new()), dir(), QuorumConfig::new(9, [0, 1], 1), 1).unwrap();
+    for _ in 0..200 {
+        quorum.tick();
+        assert!(quorum.ready(1).unwrap().is_empty());
+    }
+    assert!(!quorum.is_voter());
     // Voters of a formed quorum are its own, whatever the configuration says later.
-    let error = Quorum::open(Arc::new(used_disk()), dir(), QuorumConfig::new(0, [0, 1, 2], 1), 1);
-    assert!(error.unwrap().is_alone());
+    let quorum = Quorum::open(Arc::new(used_disk()), dir(), QuorumConfig::new(0, [0, 1, 2], 1), 1);
+    assert!(quorum.unwrap().is_alone());
+}
+
+#[test]
+fn a_folder_under_another_directory_id_is_refused() {
+    let config = QuorumConfig { directory_id: Some([7; 16]), ..QuorumConfig::new(0, [0], 1) };
+    let error = Quorum::open(Arc::new(used_disk()), dir(), config, 1).unwrap_err();
+    assert!(matches!(error, QuorumError::OtherDirectory { .. }), "{error}");
 }
 
 #[test]
@@ -219,7 +290,7 @@ fn messages_of_strangers_and_noise_are_dropped() {
         let noise: Vec<u8> = (0..length).map(|_| rng.next() as u8).collect();
         match quorum.step(&noise.into()) {
             Ok(()) | Err(StepError::Malformed(_) | StepError::Stranger { .. } | StepError::Unexpected(_)) => {}
-            Err(StepError::Fatal(error)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         }
     }
     quorum.propose(b"x".to_vec()).unwrap();
@@ -240,24 +311,31 @@ fn with_one_away(seed: u64) -> (Cluster, u64, u64) {
 }
 
 #[test]
-fn a_controller_with_an_empty_disk_comes_back_and_gets_everything_again() {
+fn a_controller_with_an_empty_disk_comes_back_as_an_observer_and_is_made_a_voter() {
     for seed in 0..10 {
         let (mut cluster, leader, away) = with_one_away(seed);
-        cluster.kill(away);
-        cluster.nodes.get_mut(&away).unwrap().disk = MemDisk::new();
+        cluster.wipe(away);
+        cluster.nodes.get_mut(&away).unwrap().wanted = false;
         cluster.start(away);
-        for _ in 0..30 {
+        for _ in 0..100 {
             cluster.step(Faults::NONE);
         }
-        // The leader finds out with its next entries at the latest.
         cluster.propose(leader);
-        cluster.propose(leader);
+        let members = cluster.nodes[&leader].quorum.as_ref().unwrap().members().to_vec();
+        let own = sim::directory(away, 2);
+        assert!(members.iter().any(|member| member.is(away, &own) && member.observer), "{members:?}");
+        let voters = members.iter().filter(|member| !member.observer).count();
+        assert_eq!(voters, 3, "the disk that is gone is still the voter");
+        cluster.nodes.get_mut(&away).unwrap().wanted = true;
         cluster.settle();
+        let members = cluster.nodes[&away].quorum.as_ref().unwrap().members();
+        assert_eq!(members.len(), 3);
+        assert!(members.iter().all(|member| !member.observer));
     }
 }
 
 #[test]
-fn an_empty_disk_does_not_elect_a_leader_that_lacks_what_was_committed() {
+fn an_empty_disk_neither_elects_nor_acknowledges_under_the_old_name() {
     for seed in 0..20 {
         let (mut cluster, leader, behind) = with_one_away(seed);
         // `behind` misses what the two others commit; then one of the two loses its disk, and the other one is away.
@@ -268,8 +346,7 @@ fn an_empty_disk_does_not_elect_a_leader_that_lacks_what_was_committed() {
         }
         let wiped = (0..3).find(|id| *id != leader && *id != behind).unwrap();
         cluster.kill(leader);
-        cluster.kill(wiped);
-        cluster.nodes.get_mut(&wiped).unwrap().disk = MemDisk::new();
+        cluster.wipe(wiped);
         cluster.start(wiped);
         cluster.start(behind);
         for _ in 0..200 {
@@ -279,6 +356,68 @@ fn an_empty_disk_does_not_elect_a_leader_that_lacks_what_was_committed() {
         // The one that has everything comes back.
         cluster.start(leader);
         cluster.settle();
+    }
+}
+
+#[test]
+fn two_empty_disks_of_three_do_not_form_a_second_quorum() {
+    for seed in 0..20 {
+        let (mut cluster, leader, _) = with_one_away(seed);
+        for id in (0..3).filter(|id| *id != leader) {
+            cluster.wipe(id);
+            cluster.start(id);
+        }
+        cluster.kill(leader);
+        for _ in 0..300 {
+            cluster.step_without(leader);
+            assert_eq!(cluster.leader(), None, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_quorum_begins_anew_with_one_voter_and_the_old_ones_do_not_count() {
+    let (mut cluster, leader, other) = with_one_away(3);
+    let survivor = (0..3).find(|id| *id != leader && *id != other).unwrap();
+    for id in 0..3 {
+        cluster.kill(id);
+    }
+    let disk: Arc<dyn Disk> = Arc::new(cluster.nodes[&survivor].disk.clone());
+    let config = cluster.config(survivor);
+    let hash = cluster.nodes[&survivor].state;
+    let nothing = Quorum::recover::<QuorumError>(disk.clone(), dir(), &config, 1, |_, _, _| Ok(None)).unwrap();
+    assert_eq!(nothing, None);
+    let recovered = Quorum::recover::<QuorumError>(disk.clone(), dir(), &config, 1, |snapshot, entries, found| {
+        assert_eq!(snapshot, None);
+        assert_eq!((entries.len() as u64, found.voters.len()), (found.last_index, 3));
+        Ok(Some(Bytes::copy_from_slice(&hash.1.to_be_bytes())))
+    });
+    let recovered = recovered.unwrap().unwrap();
+    let mut quorum = Quorum::open(disk, dir(), config, 1).unwrap();
+    let ready = quorum.ready(1).unwrap();
+    assert_eq!(ready.became_leader, Some(recovered.term + 1));
+    assert_eq!(ready.snapshot.map(|snapshot| snapshot.index), Some(recovered.begins));
+    assert!(recovered.begins > recovered.last_index + 100_000, "nobody has followed the old log that far");
+    assert!(quorum.is_alone() && quorum.is_formed() && quorum.generation() == 1);
+    // What one of the old quorum says is dropped there,
+    cluster.start(other);
+    let mut said = Vec::new();
+    let old = cluster.nodes.get_mut(&other).unwrap().quorum.as_mut().unwrap();
+    for _ in 0..60 {
+        old.tick();
+        said.extend(old.ready(1).unwrap().messages.into_iter().filter(|(to, _)| *to == survivor));
+    }
+    assert!(matches!(quorum.step(&said[0].1), Err(StepError::Outdated { .. })));
+    // and it stops when it hears of the new one.
+    let own = Bytes::copy_from_slice(&sim::directory(other, 1));
+    quorum.add_observer(other, own, other + 1, Vec::new()).unwrap();
+    quorum.ready(1).unwrap();
+    quorum.tick();
+    quorum.tick();
+    let messages = quorum.ready(1).unwrap().messages;
+    match old.step(&messages[0].1) {
+        Err(StepError::Fatal(QuorumError::Superseded { theirs: 1, ours: 0, .. })) => {}
+        answer => panic!("{answer:?}"),
     }
 }
 

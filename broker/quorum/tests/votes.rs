@@ -10,7 +10,8 @@ use odradek_quorum::{Quorum, QuorumConfig, Role};
 use sim::dir;
 
 fn open(disk: &MemDisk, id: u64) -> Quorum {
-    Quorum::open(Arc::new(disk.clone()), dir(), QuorumConfig::new(id, 0..3, 1), 1).unwrap()
+    let config = QuorumConfig { directory_id: Some([id as u8 + 1; 16]), ..QuorumConfig::new(id, 0..3, 1) };
+    Quorum::open(Arc::new(disk.clone()), dir(), config, 1).unwrap()
 }
 
 /// Gives messages to a node, and returns what it answers to `to`.
@@ -52,5 +53,6 @@ fn a_vote_survives_a_power_loss() {
     ask(&mut nodes[1], &refusal, 0);
     assert_ne!(nodes[1].status().role, Role::Leader, "the vote was given twice");
     ask(&mut nodes[0], &vote, 0);
-    assert_eq!(nodes[0].status().role, Role::Leader);
+    assert_eq!(nodes[0].status().role, Role::Candidate, "the quorum forms with the votes of all");
+    assert_eq!(nodes[0].waits_for(), [2]);
 }

@@ -39,6 +39,13 @@ pub enum Command {
         #[arg(long)]
         set: bool,
     },
+    /// For a quorum whose other controllers' disks are lost for good: shows what this controller's disk holds, and with
+    /// --force-standalone begins the quorum anew with this controller as its only voter. The process must be stopped.
+    RecoverQuorum {
+        /// Do it: whatever was committed after this disk's last entry is lost.
+        #[arg(long)]
+        force_standalone: bool,
+    },
 }
 
 /// How log lines look.

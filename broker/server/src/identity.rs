@@ -11,6 +11,7 @@ use std::sync::Arc;
 use odradek_log::meta::{MetaProperties, uuid_text};
 use odradek_log::{DirLock, Disk, LogError, dirs};
 use odradek_node::broker::LogDir;
+use odradek_node::controller::stored_directory_id;
 use uuid::Uuid;
 
 use crate::config::ServerConfig;
@@ -43,6 +44,9 @@ pub enum IdentityError {
     /// Locked, damaged, of another cluster or of another node.
     #[error(transparent)]
     Folder(#[from] LogError),
+    /// The controller's vote does not check, or is another node's.
+    #[error(transparent)]
+    Quorum(#[from] odradek_node::controller::QuorumError),
     /// The folders name two clusters.
     #[error(
         "{} belongs to cluster {one} and {} to cluster {other}: take one of them out of log.dirs",
@@ -121,12 +125,19 @@ pub fn claim(
     let mut ids: BTreeMap<PathBuf, Uuid> = BTreeMap::new();
     let mut unnamed = Unnamed { disk: disk.clone(), node_id: config.node.id, dirs: Vec::new() };
     for (dir, meta) in found {
-        let known = meta.and_then(|meta| meta.directory_id);
+        let named = meta.as_ref().is_some_and(|meta| meta.directory_id.is_some());
+        let mut known = meta.and_then(|meta| meta.directory_id);
+        if known.is_none() && metadata == Some(dir.as_path()) {
+            // The quorum knows this folder already, though nobody has told the cluster's id yet.
+            let log = dir.join(crate::node_config::METADATA_LOG);
+            let node = u64::from(config.node.id.unsigned_abs());
+            known = stored_directory_id(disk.as_ref(), &log, node)?.map(Uuid::from_bytes);
+        }
         let id = known.unwrap_or_else(&mut new_id);
         if let Some((other, _)) = ids.iter().find(|(_, known)| **known == id) {
             return Err(IdentityError::Copied { one: other.clone(), other: dir, id: uuid_text(id) });
         }
-        if known.is_none() {
+        if !named {
             unnamed.dirs.push(LogDir { path: dir.clone(), id });
         }
         ids.insert(dir, id);
@@ -175,7 +186,8 @@ fn agree(
 /// Nobody else could: the only controller, without a metadata log that has the id already.
 fn makes_the_cluster(disk: &dyn Disk, config: &ServerConfig) -> bool {
     let log = config.log.metadata_dir.join(crate::node_config::METADATA_LOG);
-    config.node.controller && config.quorum.voters.len() == 1 && !disk.exists(&log)
+    let alone = config.quorum.voters.keys().eq([&config.node.id]);
+    config.node.controller && alone && !disk.exists(&log)
 }
 
 impl Identity {

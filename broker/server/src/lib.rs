@@ -17,4 +17,5 @@ pub mod net;
 pub mod node_config;
 pub mod print_config;
 pub mod process;
+pub mod recover_quorum;
 pub mod recovery;

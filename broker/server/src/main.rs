@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use odradek_server::cli::{Cli, Command};
 use odradek_server::config::{Problem, ServerConfig};
-use odradek_server::{hostname, logging, print_config, process};
+use odradek_server::{hostname, logging, print_config, process, recover_quorum};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,9 +24,16 @@ fn main() -> ExitCode {
             return ExitCode::from(MISCONFIGURED);
         }
     };
-    if let Some(Command::PrintConfig { set }) = cli.command {
-        tell("warning", &config.warnings);
-        return print_config::run(&config, set);
+    match cli.command {
+        Some(Command::PrintConfig { set }) => {
+            tell("warning", &config.warnings);
+            return print_config::run(&config, set);
+        }
+        Some(Command::RecoverQuorum { force_standalone }) => {
+            tell("warning", &config.warnings);
+            return recover_quorum::run(&config, force_standalone);
+        }
+        None => {}
     }
     if let Err(line) = logging::init(cli.log_format, &cli.log) {
         eprintln!("odradek-broker: error: {line}");

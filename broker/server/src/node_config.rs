@@ -10,6 +10,7 @@ use odradek_node::broker::{AdvertisedListener, BrokerConfig, DescribedConfig, De
 use odradek_node::controller::{ControllerNodeConfig, Endpoint};
 
 use crate::config::{Described, ReplicaSelector, ServerConfig, run_time};
+use crate::net::bootstrap_id;
 
 /// The folder of the metadata log below `metadata.log.dir`, as Kafka names it.
 pub(crate) const METADATA_LOG: &str = "__cluster_metadata-0";
@@ -33,7 +34,10 @@ pub fn broker(
         rack: config.node.rack.clone(),
         listeners: advertised,
         inter_broker_listener: config.listeners.inter_broker.clone(),
-        controllers: config.quorum.voters.keys().copied().collect(),
+        controllers: {
+            let bootstrap = (0..config.quorum.bootstrap.len()).map(bootstrap_id);
+            config.quorum.voters.keys().copied().chain(bootstrap).collect()
+        },
         log_dirs,
         log_dir_reserve_bytes: config.own.log_dir_reserve,
         heartbeat_interval_ms: heartbeat_interval(config),
@@ -83,13 +87,25 @@ pub fn controller(
     let quorum = &config.quorum;
     let name = config.listeners.controller.first().map(|listener| listener.name.clone()).unwrap_or_default();
     let endpoint = |(id, (host, port)): (&i32, &(String, u16))| {
-        (u64::from(id.unsigned_abs()), vec![Endpoint { name: name.clone(), host: host.clone(), port: *port }])
+        (
+            u64::from(id.unsigned_abs()),
+            vec![Endpoint { name: name.clone(), host: host.clone(), port: u32::from(*port) }],
+        )
     };
     let voters: BTreeMap<u64, Vec<Endpoint>> = quorum.voters.iter().map(endpoint).collect();
     let id = u64::from(config.node.id.unsigned_abs());
     let defaults = ControllerNodeConfig::new(id, voters.keys().copied(), metadata_dir.join(METADATA_LOG));
     ControllerNodeConfig {
         cluster_id,
+        bootstrap_servers: quorum.bootstrap.len(),
+        auto_join: quorum.auto_join,
+        endpoints: match voters.get(&id) {
+            Some(endpoints) => endpoints.clone(),
+            None => {
+                let (host, port) = config.listeners.controller_endpoint.clone();
+                vec![Endpoint { name, host, port: u32::from(port) }]
+            }
+        },
         voters,
         directory_id: Some(directory_id),
         controller: ControllerConfig {

@@ -203,6 +203,8 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> RequestKind {
             DescribeQuorumRequest::default().with_topics(vec![topic]).into()
         }
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
+        ApiKey::AddRaftVoter => AddRaftVoterRequest::default().with_cluster_id(Some(text("another"))).into(),
+        ApiKey::RemoveRaftVoter => RemoveRaftVoterRequest::default().with_voter_id(7).into(),
         ApiKey::DescribeProducers => {
             use describe_producers_request::TopicRequest;
             let topic = TopicRequest::default().with_name(name(TOPIC)).with_partition_indexes(vec![0, 7]);

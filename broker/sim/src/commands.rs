@@ -51,7 +51,7 @@ impl World {
                     self.findings.push(format!("process {place}: {what}: {error}"));
                 }
             }
-            Command::State(_) => {}
+            Command::State(_) | Command::Controllers(_) => {}
             Command::Stopped => {
                 if let Some(process) = self.processes.get_mut(&place) {
                     let closed = process.broker.as_mut().map_or(Ok(()), |broker| broker.close());
@@ -145,6 +145,8 @@ impl World {
                 self.kill(place);
             }
             ControllerCommand::Stopped => self.kill(place),
+            // Places are where they are, and the voters are all that there is to find.
+            ControllerCommand::Probe { .. } | ControllerCommand::Controllers(_) => {}
         }
     }
 

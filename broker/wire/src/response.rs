@@ -73,6 +73,15 @@ pub fn encode_opaque(correlation_id: i32, body: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// A frame of Kafka's protocol around a body that is encoded already.
+pub fn encode_body(api_key: i16, api_version: i16, correlation_id: i32, body: &[u8]) -> Result<Bytes, EncodeError> {
+    let header_version = ApiKey::try_from(api_key).map_or(0, |key| key.response_header_version(api_version));
+    encode_with(api_key, api_version, header_version, correlation_id, |out| {
+        out.put_slice(body);
+        Ok(())
+    })
+}
+
 fn encode_with(
     api_key: i16,
     api_version: i16,
@@ -115,7 +124,7 @@ pub fn api_key_of(response: &ResponseKind) -> i16 {
         DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs
         AlterConfigs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
         IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeQuorum
-        DescribeCluster DescribeProducers DescribeTopicPartitions
+        DescribeCluster DescribeProducers DescribeTopicPartitions AddRaftVoter RemoveRaftVoter
     }
 }
 

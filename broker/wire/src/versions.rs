@@ -5,13 +5,14 @@
 
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
-    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    AddRaftVoterRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    RemoveRaftVoterRequest, SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Message, VersionRange};
 
@@ -105,10 +106,17 @@ const BROKER: &[ServedApi] = table! {
     DescribeCluster DescribeClusterRequest 0 2,
     DescribeProducers DescribeProducersRequest 0 0,
     DescribeTopicPartitions DescribeTopicPartitionsRequest 0 0,
+    AddRaftVoter AddRaftVoterRequest 0 1,
+    RemoveRaftVoter RemoveRaftVoterRequest 0 0,
 };
 
 const CONTROLLER: &[ServedApi] = &[
     api::<ApiVersionsRequest>(ApiKey::ApiVersions, VersionRange { min: 0, max: 5 }),
+    // What kafka-metadata-quorum --bootstrap-controller asks for (KIP-853, KIP-919).
+    api::<DescribeQuorumRequest>(ApiKey::DescribeQuorum, VersionRange { min: 0, max: 2 }),
+    api::<DescribeClusterRequest>(ApiKey::DescribeCluster, VersionRange { min: 0, max: 2 }),
+    api::<AddRaftVoterRequest>(ApiKey::AddRaftVoter, VersionRange { min: 0, max: 1 }),
+    api::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter, VersionRange { min: 0, max: 0 }),
     ServedApi { key: ODRADEK_CONTROLLER, min: 0, max: 0, advertised_min: 0 },
 ];
 

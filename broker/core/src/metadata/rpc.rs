@@ -355,6 +355,24 @@ pub struct FetchMetadataResponse {
     /// Entries, with growing offsets.
     #[prost(message, repeated, tag = "6")]
     pub batches: Vec<MetadataBatch>,
+    /// The voters of the controllers' quorum, for those who were configured with others; empty while they have no
+    /// addresses.
+    #[prost(message, repeated, tag = "7")]
+    pub controllers: Vec<ControllerNodeEndpoint>,
+}
+
+/// Where a controller listens.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ControllerNodeEndpoint {
+    /// Its `node.id`.
+    #[prost(int32, tag = "1")]
+    pub node_id: i32,
+    /// A name or an address.
+    #[prost(string, tag = "2")]
+    pub host: String,
+    /// 1 to 65535.
+    #[prost(uint32, tag = "3")]
+    pub port: u32,
 }
 
 /// Everything up to an offset.

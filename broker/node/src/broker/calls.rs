@@ -11,6 +11,9 @@ use super::admin::Forwarded;
 use super::replication::FetchInFlight;
 use crate::event::{CallError, CallId, Command, LogKey, Peer, PeerRequest, PeerResponse};
 
+/// Calls to each controller that was told, without an answer, before those of the configuration are asked again.
+const LOST_ALL: usize = 10;
+
 /// What an answer is for.
 #[derive(Debug)]
 pub(super) enum Pending {
@@ -43,6 +46,10 @@ pub(super) struct Calls {
     distrusted: Option<(i32, u64)>,
     /// Asked when nobody told, and moved on after a failure.
     turn: usize,
+    /// Calls without an answer since the last one that had one.
+    lost_in_a_row: usize,
+    /// The voters as a controller told them; empty: those of the configuration.
+    told: BTreeMap<i32, (String, u16)>,
 }
 
 /// For how long a controller that did not answer is not believed to be the active one, when others say so.
@@ -54,10 +61,30 @@ impl Calls {
         self.active_controller
     }
 
-    fn controller(&self, controllers: &[i32]) -> Option<i32> {
+    fn controller(&self, configured: &[i32]) -> Option<i32> {
+        let told: Vec<i32> = self.told.keys().copied().collect();
+        let controllers = if told.is_empty() { configured } else { &told };
+        // Where all who were told are gone, the configuration may know others.
+        let lost = self.lost_in_a_row >= LOST_ALL * controllers.len().max(1);
+        let controllers = if lost { configured } else { controllers };
         self.active_controller
             .filter(|id| controllers.contains(id))
             .or_else(|| controllers.get(self.turn % controllers.len().max(1)).copied())
+    }
+
+    /// A controller says who the voters are. True when that is new.
+    pub fn learn_voters(&mut self, voters: BTreeMap<i32, (String, u16)>) -> bool {
+        self.lost_in_a_row = 0;
+        if voters.is_empty() || voters == self.told {
+            return false;
+        }
+        self.told = voters;
+        true
+    }
+
+    /// What was told last.
+    pub fn voters(&self) -> &BTreeMap<i32, (String, u16)> {
+        &self.told
     }
 
     /// The largest epoch of an active controller that was heard of.
@@ -88,6 +115,7 @@ impl Calls {
 
     /// That controller is not the active one.
     fn avoid(&mut self, id: Option<i32>) {
+        self.lost_in_a_row += 1;
         if self.active_controller.is_none() || self.active_controller == id {
             self.active_controller = None;
             self.turn = self.turn.wrapping_add(1);

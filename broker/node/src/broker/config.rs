@@ -71,7 +71,8 @@ pub struct BrokerConfig {
     pub listeners: Vec<AdvertisedListener>,
     /// `inter.broker.listener.name`.
     pub inter_broker_listener: String,
-    /// `node.id` of each controller in `controller.quorum.voters`.
+    /// `node.id` of each controller in `controller.quorum.voters`, or what the shell calls each of
+    /// `controller.quorum.bootstrap.servers` (below 0). The controllers tell who they are.
     pub controllers: Vec<i32>,
     /// At least one.
     pub log_dirs: Vec<LogDir>,

@@ -85,6 +85,13 @@ impl BrokerNode {
         if self.calls.learn_controller(now, response.leader_id, response.leader_epoch) {
             self.controller_changed(now);
         }
+        let voters = response
+            .controllers
+            .iter()
+            .filter_map(|voter| Some((voter.node_id, (voter.host.clone(), u16::try_from(voter.port).ok()?))));
+        if self.calls.learn_voters(voters.collect()) {
+            out.push(Command::Controllers(self.calls.voters().clone()));
+        }
         let before = self.image.clone();
         if let Err(reason) = self.take_metadata(&response) {
             out.push(Command::Fatal { reason: format!("the controllers' metadata: {reason}"), exit_code: 1 });

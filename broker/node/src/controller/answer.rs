@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use odradek_core::metadata::rpc::{
-    ControllerRequest, ControllerResponse, FetchMetadataRequest, FetchMetadataResponse, RaftResponse, Request,
+    ControllerNodeEndpoint, ControllerRequest, ControllerResponse, FetchMetadataRequest, FetchMetadataResponse,
+    RaftResponse, Request,
 };
 use odradek_core::time::Now;
-use odradek_quorum::StepError;
+use odradek_quorum::{Member, StepError};
 use odradek_wire::ResponseError;
 
 use super::error::ControllerError;
 use super::event::{ControllerCommand, ControllerEvent};
 use super::fetches::WaitingFetch;
 use super::lead::{HeldRequest, MOST_HELD};
-use super::{ControllerNode, describe, peer};
+use super::peer::Payload;
+use super::{ControllerNode, describe, peer, voters};
 use crate::event::RequestId;
 
 /// No FetchMetadata waits longer, whatever it asks for.
@@ -32,7 +34,7 @@ impl ControllerNode {
             }
             ControllerEvent::ConnectionClosed { connection } => self.connection_closed(now, connection),
             ControllerEvent::PeerMessage { from, message } => {
-                let _ = self.peer_message(now, from, message)?;
+                let _ = self.peer_message(now, from, message, out)?;
             }
             ControllerEvent::PeerUnreachable { peer } => {
                 self.unreachable.insert(peer);
@@ -61,12 +63,16 @@ impl ControllerNode {
             }
             Some(Request::Raft(raft)) => {
                 let mut response = ControllerResponse::from(RaftResponse {});
-                if !self.peer_message(now, raft.from, raft.message.into())? {
+                if !self.peer_message(now, raft.from, raft.message.into(), out)? {
                     response.error_code = i32::from(ResponseError::InconsistentClusterId.code());
                 }
                 out.push(ControllerCommand::Reply { request, response });
             }
             Some(Request::FetchMetadata(fetch)) => self.fetch(now, request, connection, fetch, out),
+            Some(Request::Forward(forward)) if forward.api_key == describe::CLUSTER => {
+                let response = describe::cluster(&forward, &self.view(now)).into();
+                out.push(ControllerCommand::Reply { request, response });
+            }
             Some(_) => self.lead_request(now, HeldRequest { request, connection, body }, out),
         }
         Ok(())
@@ -92,15 +98,13 @@ impl ControllerNode {
             }
         }
         match &held.body.request {
-            Some(Request::Forward(forward)) if forward.api_key == describe::API_KEY => {
-                let view = describe::View {
-                    status: &self.quorum.status(),
-                    voters: &self.config.voters,
-                    progress: &self.progress,
-                    wall_ms: now.wall_ms,
-                };
-                let response = describe::answer(forward.api_version, &forward.body, &view).into();
+            Some(Request::Forward(forward)) if forward.api_key == describe::QUORUM => {
+                let response = describe::answer(forward.api_version, &forward.body, &self.view(now)).into();
                 out.push(ControllerCommand::Reply { request, response });
+                return;
+            }
+            Some(Request::Forward(forward)) if [voters::ADD, voters::REMOVE].contains(&forward.api_key) => {
+                self.change_voters(now, request, forward, out);
                 return;
             }
             Some(Request::RegisterBroker(register)) => {
@@ -127,8 +131,24 @@ impl ControllerNode {
         }
     }
 
-    /// Gives a message to the quorum. False when it is of another cluster.
-    fn peer_message(&mut self, now: Now, from: u64, message: Bytes) -> Result<bool, ControllerError> {
+    fn view(&self, now: Now) -> describe::View<'_> {
+        describe::View {
+            status: self.quorum.status(),
+            members: self.quorum.members(),
+            progress: &self.progress,
+            image: &self.image,
+            wall_ms: now.wall_ms,
+        }
+    }
+
+    /// Takes a message of another controller. False when that one is of another cluster.
+    fn peer_message(
+        &mut self,
+        now: Now,
+        from: u64,
+        message: Bytes,
+        out: &mut Vec<ControllerCommand>,
+    ) -> Result<bool, ControllerError> {
         let message = match peer::open(message) {
             Ok(message) => message,
             Err(error) => {
@@ -142,14 +162,43 @@ impl ControllerNode {
         {
             // Once for each peer: it goes on sending.
             if self.foreign.insert(from) {
-                tracing::error!(from, theirs, ours, "messages of a controller of another cluster are refused");
+                tracing::error!(
+                    from,
+                    theirs,
+                    ours,
+                    "messages of a controller of another cluster are refused: check \
+                     controller.quorum.bootstrap.servers, controller.quorum.voters and the folders of both"
+                );
+            }
+            if let Some(Payload::Hello(hello)) = message.payload {
+                self.take_hello(now, from, message.directory_id, hello, false, out);
             }
             return Ok(false);
         }
         self.unreachable.remove(&from);
-        match self.quorum.step(&message.message) {
+        let directory_id = message.directory_id;
+        let raft = match message.payload {
+            Some(Payload::Raft(raft)) => raft,
+            Some(Payload::Hello(hello)) => {
+                self.take_hello(now, from, directory_id, hello, true, out);
+                return Ok(true);
+            }
+            Some(Payload::Welcome(welcome)) => {
+                self.take_welcome(now, from, welcome, out)?;
+                return Ok(true);
+            }
+            None => return Ok(true),
+        };
+        match self.quorum.step(&raft) {
             Ok(()) => {}
             Err(StepError::Fatal(error)) => return Err(error.into()),
+            Err(
+                error @ (StepError::WrongDirectory { .. } | StepError::Outdated { .. } | StepError::Stranger { .. }),
+            ) => {
+                // As long as a former disk's voter is not taken out, such messages go on.
+                tracing::debug!(from, %error, "a controller's message was dropped");
+                return Ok(true);
+            }
             Err(error) => {
                 tracing::warn!(from, %error, "a controller's message was dropped");
                 return Ok(true);
@@ -157,8 +206,10 @@ impl ControllerNode {
         }
         if self.lead.is_some() {
             let status = self.quorum.status();
-            let caught_up = status.voters.get(&from).is_some_and(|voter| voter.match_index >= Some(status.last_index));
-            self.progress.heard_of_voter(from, caught_up, now.wall_ms);
+            let known = [status.voters.get(&from), status.observers.get(&from)];
+            let known = known.into_iter().flatten().find(|it| it.directory_id[..] == directory_id[..]);
+            let caught_up = known.is_some_and(|voter| voter.match_index >= Some(status.last_index));
+            self.progress.heard_of_controller(from, directory_id, caught_up, now.wall_ms);
         }
         Ok(true)
     }
@@ -195,8 +246,22 @@ impl ControllerNode {
             high_watermark: self.image.offset(),
             snapshot: page.snapshot,
             batches: page.batches,
+            controllers: self.controllers(),
         };
         out.push(ControllerCommand::Reply { request: fetch.request, response: response.into() });
+    }
+
+    /// The voters, for brokers that were not configured with them.
+    fn controllers(&self) -> Vec<ControllerNodeEndpoint> {
+        let voters = self.quorum.members().iter().filter(|member| !member.observer);
+        let endpoint = |member: &Member| {
+            let at = member.endpoints.first()?;
+            let node_id = i32::try_from(member.id).ok()?;
+            Some(ControllerNodeEndpoint { node_id, host: at.host.clone(), port: at.port })
+        };
+        let mut endpoints: Vec<_> = voters.filter_map(endpoint).collect();
+        endpoints.sort_unstable_by_key(|at| at.node_id);
+        endpoints
     }
 
     /// Brokers that wait are told what is new: entries, or another leader.

@@ -10,7 +10,8 @@ use odradek_quorum::{Entry, Snapshot};
 use super::error::ControllerError;
 use super::event::ControllerCommand;
 use super::lead::Lead;
-use super::{ControllerNode, entry, peer};
+use super::peer::Payload;
+use super::{ControllerNode, entry};
 
 /// A process that slept does not catch up on its ticks: it would start elections over messages that wait to be read.
 const MOST_TICKS: u32 = 2;
@@ -28,6 +29,8 @@ impl ControllerNode {
             for entry in &ready.committed {
                 self.apply(entry, out)?;
             }
+            // Before leadership is given up: the change may be what it is given up for.
+            self.finish_change(out);
             if ready.lost_leadership {
                 reached("controller lost its leadership");
                 self.lose_leadership(out);
@@ -36,9 +39,16 @@ impl ControllerNode {
                 // The last entry is the one with which this leader begins.
                 self.lead = Some(Lead::new(term, self.quorum.next_index() - 1));
                 self.progress.clear();
+                self.begin_to_hear(now);
             }
             self.send(ready.messages, out);
-            if !self.activate(now, out) {
+            if self.activate(now, out) {
+                continue;
+            }
+            let before = self.quorum.next_index();
+            self.drive_change(now, out);
+            self.look_around(now, out);
+            if self.quorum.next_index() == before {
                 break;
             }
         }
@@ -49,6 +59,12 @@ impl ControllerNode {
     }
 
     fn tick_quorum(&mut self, now: Now) {
+        let alone = self.quorum.is_alone();
+        if self.next_tick.is_none() && !alone {
+            self.next_tick = Some(now.mono_ms + self.config.tick_ms);
+        } else if alone {
+            self.next_tick = None;
+        }
         let Some(mut next) = self.next_tick else { return };
         for _ in 0..MOST_TICKS {
             if next > now.mono_ms {
@@ -61,9 +77,8 @@ impl ControllerNode {
     }
 
     fn send(&self, messages: Vec<(u64, bytes::Bytes)>, out: &mut Vec<ControllerCommand>) {
-        let cluster_id = self.image.cluster_id().or(self.config.cluster_id.as_deref());
         for (to, message) in messages {
-            let message = peer::seal(self.config.node_id, cluster_id, self.config.directory_id, message);
+            let message = self.sealed(Payload::Raft(message));
             out.push(ControllerCommand::Send { to, message });
         }
     }
@@ -119,6 +134,7 @@ impl ControllerNode {
         );
         self.progress.clear();
         self.unclean_elections += lead.unclean_elections();
+        self.give_up_change(leader_id, out);
         for request in lead.unanswered() {
             let response = ControllerResponse::not_controller(leader_id);
             out.push(ControllerCommand::Reply { request, response });

@@ -4,17 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use odradek_core::metadata::controller::ControllerConfig;
-
-/// One address of a controller, as DescribeQuorum answers (KIP-853) name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The listener's name.
-    pub name: String,
-    /// A name or an address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
+use odradek_quorum::{Endpoint, QuorumConfig};
 
 /// What a [`super::ControllerNode`] is opened with.
 #[derive(Debug, Clone)]
@@ -24,9 +14,18 @@ pub struct ControllerNodeConfig {
     /// The cluster that `cluster.id` (or `meta.properties`) names. `None`: the id in the log, or a new one when the
     /// log is empty.
     pub cluster_id: Option<String>,
-    /// `controller.quorum.voters`: every voter, this node among them, and where it listens.
+    /// `controller.quorum.voters`: the voters that the quorum forms with, and where they listen. A node that is not
+    /// among them observes until it is made a voter.
     pub voters: BTreeMap<u64, Vec<Endpoint>>,
-    /// The id of the metadata folder, from its `meta.properties`: 16 bytes.
+    /// How many servers `controller.quorum.bootstrap.servers` names: the shell knows their addresses.
+    pub bootstrap_servers: usize,
+    /// `controller.quorum.auto.join.enable` (KIP-1186): as an observer, become a voter in the place of the one that
+    /// had this id with another disk.
+    pub auto_join: bool,
+    /// Where this controller listens, as the others are told; empty: what `voters` says.
+    pub endpoints: Vec<Endpoint>,
+    /// The id of the metadata folder, from its `meta.properties`: 16 bytes. `None`: the one that is stored in the
+    /// folder, or a new one.
     pub directory_id: Option<[u8; 16]>,
     /// The folder of the log, `<metadata.log.dir>/__cluster_metadata-0` as in Kafka; made when it is not there.
     pub dir: PathBuf,
@@ -55,6 +54,9 @@ impl ControllerNodeConfig {
             node_id,
             cluster_id: None,
             voters: voters.into_iter().map(|id| (id, Vec::new())).collect(),
+            bootstrap_servers: 0,
+            auto_join: false,
+            endpoints: Vec::new(),
             directory_id: None,
             dir,
             controller: ControllerConfig::default(),
@@ -64,6 +66,18 @@ impl ControllerNodeConfig {
             election_ticks: 20,
             window_bytes: 8 << 20,
             fetch_bytes: 1 << 20,
+        }
+    }
+
+    /// What the quorum is opened with.
+    pub(super) fn quorum(&self, seed: u64) -> QuorumConfig {
+        QuorumConfig {
+            directory_id: self.directory_id,
+            voters: self.voters.clone(),
+            election_ticks: self.election_ticks,
+            // Four heartbeats may be lost before an election.
+            heartbeat_ticks: (self.election_ticks / 5).max(1),
+            ..QuorumConfig::new(self.node_id, [], seed)
         }
     }
 }

@@ -44,7 +44,12 @@ impl ControllerError {
     pub fn exit_code(&self) -> i32 {
         match self {
             ControllerError::InconsistentClusterId { .. }
-            | ControllerError::Quorum(QuorumError::Config(_) | QuorumError::OtherNode { .. }) => 2,
+            | ControllerError::Quorum(
+                QuorumError::Config(_)
+                | QuorumError::OtherNode { .. }
+                | QuorumError::OtherDirectory { .. }
+                | QuorumError::Superseded { .. },
+            ) => 2,
             _ => 1,
         }
     }

@@ -1,7 +1,10 @@
 //! What enters the controller's loop, and what leaves it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
+use odradek_quorum::Endpoint;
 
 use crate::event::RequestId;
 
@@ -60,6 +63,15 @@ pub enum ControllerCommand {
         /// A [`odradek_core::metadata::rpc::Request::Raft`].
         message: ControllerRequest,
     },
+    /// Send to one of `controller.quorum.bootstrap.servers`, whoever answers there. As [`ControllerCommand::Send`].
+    Probe {
+        /// Which one, from 0, in the order of the configuration.
+        server: usize,
+        /// A [`odradek_core::metadata::rpc::Request::Raft`].
+        message: ControllerRequest,
+    },
+    /// Where the other controllers listen now, by node id: all that are known.
+    Controllers(BTreeMap<u64, Vec<Endpoint>>),
     /// The controller cannot go on: nothing it says from now on counts.
     Fatal {
         /// For the log and standard error.

@@ -14,10 +14,13 @@ mod entry;
 mod error;
 mod event;
 mod fetches;
+mod join;
 mod lead;
 mod peer;
 mod progress;
+mod recover;
 mod status;
+mod voters;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +29,19 @@ use std::sync::Arc;
 use odradek_core::metadata::image::Image;
 use odradek_core::time::Now;
 use odradek_log::Disk;
-use odradek_quorum::{Quorum, QuorumConfig, Voter};
+use odradek_quorum::Quorum;
 
 use self::fetches::Fetches;
+use self::join::Join;
 use self::lead::Lead;
 use self::progress::Progress;
 use self::window::Window;
 
-pub use config::{ControllerNodeConfig, Endpoint};
+pub use config::ControllerNodeConfig;
 pub use error::ControllerError;
 pub use event::{ControllerCommand, ControllerEvent};
+pub use odradek_quorum::{Endpoint, QuorumError, stored_directory_id};
+pub use recover::Loss;
 pub use status::ControllerStatus;
 
 /// One controller. See the module's own words.
@@ -59,6 +65,10 @@ pub struct ControllerNode {
     /// Peers of other clusters that were complained about.
     foreign: BTreeSet<u64>,
     next_tick: Option<u64>,
+    /// How this controller and others find each other.
+    join: Join,
+    /// A change of the voters that somebody asked for.
+    change: Option<voters::Change>,
     /// Records and bytes applied since the last snapshot.
     records_since: u64,
     bytes_since: u64,
@@ -87,18 +97,12 @@ impl ControllerNode {
         now: Now,
         seed: u64,
     ) -> Result<ControllerNode, ControllerError> {
-        let mut quorum_config = QuorumConfig::new(config.node_id, config.voters.keys().copied(), seed);
-        quorum_config.election_ticks = config.election_ticks;
-        // Four heartbeats may be lost before an election.
-        quorum_config.heartbeat_ticks = (config.election_ticks / 5).max(1);
-        quorum_config.voters.insert(config.node_id, Voter { directory_id: config.directory_id });
-        if !config.voters.contains_key(&config.node_id) {
-            quorum_config.voters.remove(&config.node_id);
-        }
-        let quorum = Quorum::open(disk, config.dir.clone(), quorum_config, now.wall_ms)?;
+        let quorum = Quorum::open(disk, config.dir.clone(), config.quorum(seed), now.wall_ms)?;
         let next_tick = (!quorum.is_alone()).then(|| now.mono_ms + config.tick_ms);
         let window = Window::new(config.window_bytes, 1);
         Ok(ControllerNode {
+            join: Join::new(&config.voters, now),
+            change: None,
             config,
             seed,
             quorum,
@@ -156,8 +160,14 @@ impl ControllerNode {
             return None;
         }
         let controller = self.lead.as_ref().and_then(|lead| lead.controller.as_ref());
-        let deadlines =
-            [self.next_tick, controller.and_then(|c| c.next_deadline()), self.fetches.next_deadline(), self.stopping];
+        let deadlines = [
+            self.next_tick,
+            controller.and_then(|c| c.next_deadline()),
+            self.fetches.next_deadline(),
+            self.stopping,
+            self.join.due,
+            self.change.as_ref().and_then(voters::Change::next_deadline),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -180,6 +190,12 @@ impl ControllerNode {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.lead.as_ref().is_some_and(|lead| lead.controller.is_some())
+    }
+
+    /// The id of its metadata folder: with the node id, who it is in the quorum.
+    #[must_use]
+    pub fn directory_id(&self) -> &[u8] {
+        self.quorum.directory_id()
     }
 
     /// The committed metadata.

@@ -1,7 +1,8 @@
-//! What is around a message of one controller's quorum to another's: which cluster it is of.
+//! What is around a message of one controller to another: which cluster it is of, and what kind of message it is.
 
 use bytes::Bytes;
 use odradek_core::metadata::rpc::{ControllerRequest, RaftRequest};
+use odradek_quorum::{Endpoint, Member};
 use prost::Message;
 
 /// The content of [`RaftRequest::message`].
@@ -10,35 +11,65 @@ struct Envelope {
     /// Empty while the sender does not know it.
     #[prost(string, tag = "1")]
     cluster_id: String,
-    /// The sender's metadata folder, 16 bytes; empty when it has no id.
+    /// The sender's metadata folder, 16 bytes.
     #[prost(bytes = "bytes", tag = "2")]
     directory_id: Bytes,
-    /// The quorum's own message.
-    #[prost(bytes = "bytes", tag = "3")]
-    message: Bytes,
+    /// What it says.
+    #[prost(oneof = "Payload", tags = "3, 4, 5")]
+    payload: Option<Payload>,
 }
 
-/// What a message of a peer says.
+/// What a message says.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Payload {
+    /// The quorum's own message, for [`odradek_quorum::Quorum::step`].
+    #[prost(bytes = "bytes", tag = "3")]
+    Raft(Bytes),
+    /// Somebody is there who has no leader, or does not vote.
+    #[prost(message, tag = "4")]
+    Hello(Hello),
+    /// The answer: who the members are.
+    #[prost(message, tag = "5")]
+    Welcome(Welcome),
+}
+
+/// A controller introduces itself.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Hello {
+    /// Its id in the quorum's library.
+    #[prost(uint64, tag = "1")]
+    pub raft_id: u64,
+    /// Where it listens.
+    #[prost(message, repeated, tag = "2")]
+    pub endpoints: Vec<Endpoint>,
+    /// `controller.quorum.auto.join.enable` (KIP-1186): it wants to be a voter.
+    #[prost(bool, tag = "3")]
+    pub auto_join: bool,
+}
+
+/// What the committed log says of the members; only sent once the quorum has formed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Welcome {
+    /// All of them.
+    #[prost(message, repeated, tag = "1")]
+    pub members: Vec<Member>,
+}
+
+/// What came from a peer.
 #[derive(Debug)]
 pub(super) struct PeerMessage {
     /// The peer's cluster, when it knows it.
     pub cluster_id: Option<String>,
-    /// For [`odradek_quorum::Quorum::step`].
-    pub message: Bytes,
+    /// The peer's metadata folder.
+    pub directory_id: Bytes,
+    /// What it says; `None` when a newer release says what this one does not know.
+    pub payload: Option<Payload>,
 }
 
 /// Wraps a message for another controller.
-pub(super) fn seal(
-    from: u64,
-    cluster_id: Option<&str>,
-    directory_id: Option<[u8; 16]>,
-    message: Bytes,
-) -> ControllerRequest {
-    let envelope = Envelope {
-        cluster_id: cluster_id.unwrap_or_default().to_owned(),
-        directory_id: directory_id.map(|id| Bytes::copy_from_slice(&id)).unwrap_or_default(),
-        message,
-    };
+pub(super) fn seal(from: u64, cluster_id: Option<&str>, directory_id: Bytes, payload: Payload) -> ControllerRequest {
+    let envelope =
+        Envelope { cluster_id: cluster_id.unwrap_or_default().to_owned(), directory_id, payload: Some(payload) };
     RaftRequest { from, message: envelope.encode_to_vec() }.into()
 }
 
@@ -46,5 +77,5 @@ pub(super) fn seal(
 pub(super) fn open(message: Bytes) -> Result<PeerMessage, prost::DecodeError> {
     let envelope = Envelope::decode(message)?;
     let cluster_id = Some(envelope.cluster_id).filter(|id| !id.is_empty());
-    Ok(PeerMessage { cluster_id, message: envelope.message })
+    Ok(PeerMessage { cluster_id, directory_id: envelope.directory_id, payload: envelope.payload })
 }

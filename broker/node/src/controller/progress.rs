@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 /// A broker that follows the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Observer {
@@ -16,7 +18,8 @@ pub(super) struct Observer {
 /// Since when nothing new is known of the others.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    voters: BTreeMap<u64, (i64, i64)>,
+    /// Controllers, each with its disk.
+    controllers: BTreeMap<(u64, Bytes), (i64, i64)>,
     observers: BTreeMap<i32, Observer>,
 }
 
@@ -26,9 +29,9 @@ impl Progress {
         *self = Progress::default();
     }
 
-    /// A voter sent a message; `caught_up` when it has the leader's whole log.
-    pub(super) fn heard_of_voter(&mut self, id: u64, caught_up: bool, wall_ms: i64) {
-        let (heard, last) = self.voters.entry(id).or_insert((-1, -1));
+    /// A controller sent a message; `caught_up` when it has the leader's whole log.
+    pub(super) fn heard_of_controller(&mut self, id: u64, directory_id: Bytes, caught_up: bool, wall_ms: i64) {
+        let (heard, last) = self.controllers.entry((id, directory_id)).or_insert((-1, -1));
         *heard = wall_ms;
         if caught_up {
             *last = wall_ms;
@@ -47,9 +50,9 @@ impl Progress {
         self.observers.remove(&id);
     }
 
-    /// (last heard of, last caught up) of a voter, -1 for never.
-    pub(super) fn voter(&self, id: u64) -> (i64, i64) {
-        self.voters.get(&id).copied().unwrap_or((-1, -1))
+    /// (last heard of, last caught up) of a controller, -1 for never.
+    pub(super) fn controller(&self, id: u64, directory_id: &Bytes) -> (i64, i64) {
+        self.controllers.get(&(id, directory_id.clone())).copied().unwrap_or((-1, -1))
     }
 
     /// Every broker that was heard of, by id.

@@ -13,7 +13,7 @@ use odradek_core::metadata::rpc::{
 };
 use odradek_core::time::Now;
 use odradek_log::MemDisk;
-use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerNodeConfig};
+use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerNodeConfig, Endpoint};
 use odradek_wire::messages::create_topics_request::CreatableTopic;
 use odradek_wire::messages::{CreateTopicsRequest, TopicName};
 use odradek_wire::protocol::{Encodable, StrBytes};
@@ -48,6 +48,22 @@ pub struct Machine {
     pub config: ControllerNodeConfig,
     pub fatal: Option<(String, i32)>,
     pub stopped: bool,
+    /// What it told its shell of others.
+    pub addresses: BTreeMap<u64, String>,
+}
+
+impl Machine {
+    pub fn new(config: ControllerNodeConfig) -> Machine {
+        Machine {
+            disk: MemDisk::new(),
+            node: None,
+            starts: 0,
+            config,
+            fatal: None,
+            stopped: false,
+            addresses: BTreeMap::new(),
+        }
+    }
 }
 
 /// On its way.
@@ -83,6 +99,10 @@ pub fn fold(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+pub fn endpoint(id: u64) -> Endpoint {
+    Endpoint { name: "CONTROLLER".to_owned(), host: format!("c{id}"), port: 9093 }
+}
+
 pub fn config(id: u64, size: u64) -> ControllerNodeConfig {
     let mut config = ControllerNodeConfig::new(id, 0..size, PathBuf::from("/meta/__cluster_metadata-0"));
     config.controller.default_replication_factor = 3;
@@ -114,8 +134,7 @@ impl World {
         for id in 0..size {
             let mut config = config(id, size);
             adjust(&mut config);
-            let machine = Machine { disk: MemDisk::new(), node: None, starts: 0, config, fatal: None, stopped: false };
-            world.machines.insert(id, machine);
+            world.machines.insert(id, Machine::new(config));
             world.start(id);
         }
         world
@@ -153,6 +172,41 @@ impl World {
         machine.disk.power_loss(Some(tear));
     }
 
+    /// The machine gets another, empty disk.
+    pub fn wipe(&mut self, id: u64) {
+        let machine = self.machines.get_mut(&id).unwrap();
+        machine.node = None;
+        machine.disk = MemDisk::new();
+    }
+
+    /// A controller that no configuration names, which finds the others by controller 0.
+    pub fn newcomer(&mut self, id: u64, auto_join: bool) {
+        let mut config = config(id, 0);
+        config.bootstrap_servers = 1;
+        config.auto_join = auto_join;
+        config.endpoints = vec![endpoint(id)];
+        self.machines.insert(id, Machine::new(config));
+        self.start(id);
+    }
+
+    /// Lets time pass until the active controller has these voters, each with the disk that it has now.
+    pub fn wait_for_voters(&mut self, ids: &[u64]) {
+        for _ in 0..3_000 {
+            self.run(10);
+            let Some(active) = self.active() else { continue };
+            let voters = self.node(active).status().quorum.voters;
+            let current = voters.iter().all(|(id, voter)| {
+                let node = self.machines[id].node.as_ref();
+                node.is_some_and(|node| node.directory_id()[..] == voter.directory_id[..])
+            });
+            if current && voters.keys().eq(ids) {
+                return;
+            }
+        }
+        let status = self.active().map(|active| self.node(active).status());
+        panic!("the voters are not {ids:?}, seed {}: {status:#?}", self.seed);
+    }
+
     fn later(&mut self, parcel: Parcel) {
         let at = self.now.mono_ms + 1 + self.rng.below(5);
         self.sent += 1;
@@ -186,6 +240,15 @@ impl World {
                     if !self.rng.chance(self.lose) {
                         self.later(Parcel::Raft { from: id, to, body: message });
                     }
+                }
+                ControllerCommand::Probe { server, message } => {
+                    self.trace = fold(self.trace, &message.encode_to_vec());
+                    // The bootstrap servers are controllers 0, 1, and so on.
+                    self.later(Parcel::Raft { from: id, to: server as u64, body: message });
+                }
+                ControllerCommand::Controllers(addresses) => {
+                    let known = addresses.into_iter().filter_map(|(id, at)| Some((id, at.first()?.host.clone())));
+                    self.machines.get_mut(&id).unwrap().addresses = known.collect();
                 }
                 ControllerCommand::Fatal { reason, exit_code } => {
                     let machine = self.machines.get_mut(&id).unwrap();
@@ -349,6 +412,16 @@ impl World {
                 }
                 return;
             }
+        }
+        for (id, machine) in &self.machines {
+            let Some(node) = &machine.node else { continue };
+            let quorum = node.status().quorum;
+            let (leader, term, voters) = (quorum.leader, quorum.term, quorum.voters.keys().collect::<Vec<_>>());
+            println!(
+                "{id}: leader {leader:?} term {term} applied {} of {}, voters {voters:?}",
+                node.image().offset(),
+                quorum.last_index
+            );
         }
         panic!("the controllers do not settle, seed {}", self.seed);
     }

@@ -9,7 +9,6 @@ use raft::{SnapshotStatus, StateRole};
 use super::Quorum;
 use crate::error::QuorumError;
 use crate::ready::{Entry, Ready, Snapshot};
-use crate::storage::node_id;
 
 impl Quorum {
     /// Puts onto the device what has to be there, and then gives what may be acted upon.
@@ -28,6 +27,7 @@ impl Quorum {
 
     fn turn(&mut self, wall_ms: i64) -> Result<Ready, QuorumError> {
         let mut out = Ready { snapshot: self.restored.take(), ..Ready::default() };
+        self.given = out.snapshot.as_ref().map_or(self.given, |snapshot| snapshot.index);
         let mut messages = Vec::new();
         while self.node.has_ready() {
             let mut ready = self.node.ready();
@@ -40,25 +40,27 @@ impl Quorum {
             if !ready.snapshot().is_empty() {
                 let snapshot = ready.snapshot();
                 reached("metadata snapshot installed by a controller");
-                store.install(snapshot)?;
+                let data = store.install(snapshot)?;
                 let meta = snapshot.get_metadata();
                 // What was applied before is part of it.
                 out.committed.clear();
-                out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data: snapshot.data.clone() });
+                out.snapshot = Some(Snapshot { index: meta.index, term: meta.term, data });
+                self.given = meta.index;
             }
             store.append(ready.entries(), wall_ms)?;
             let committed = match mutated(Mutation::ApplyUncommitted) {
                 true => ready.take_entries(),
                 false => ready.take_committed_entries(),
             };
-            commit(committed, &mut out)?;
+            self.commit(committed, &mut out)?;
             messages.extend(ready.take_persisted_messages());
             let mut light = self.node.advance(ready);
             if !mutated(Mutation::ApplyUncommitted) {
-                commit(light.take_committed_entries(), &mut out)?;
+                self.commit(light.take_committed_entries(), &mut out)?;
             }
             messages.extend(light.take_messages());
             self.node.advance_apply();
+            self.step_down_if_out();
             self.settle_leadership(&mut out);
             self.settle_timeout();
         }
@@ -66,7 +68,7 @@ impl Quorum {
         let (applied, committed) = (self.node.raft.raft_log.applied(), self.node.raft.raft_log.committed);
         let store = self.node.mut_store();
         store.trim(applied);
-        // The first commit forms the quorum: from here on the voters on disk count, and an empty disk is a new voter.
+        // From the first commit on the voters on disk count, whatever the configuration says.
         if store.stored_commit() == 0 && committed > 0 {
             store.set_commit(committed.min(store.last()))?;
         }
@@ -74,7 +76,19 @@ impl Quorum {
             return Err(failure);
         }
         self.send(messages, &mut out)?;
+        if self.is_another_disk() {
+            tracing::warn!(
+                node = self.config.node_id,
+                "the voter of this id has another disk: this controller observes until it is made a voter"
+            );
+            self.become_observer(wall_ms)?;
+        }
         Ok(out)
+    }
+
+    /// Whether the members know another disk under the library's id of this one.
+    fn is_another_disk(&self) -> bool {
+        self.own_member().is_some_and(|own| !own.directory_id.is_empty() && own.directory_id != self.directory_id())
     }
 
     fn send(&mut self, messages: Vec<Message>, out: &mut Ready) -> Result<(), QuorumError> {
@@ -83,12 +97,26 @@ impl Quorum {
                 self.node.report_snapshot(message.to, SnapshotStatus::Finish);
             }
             let bytes = message.write_to_bytes().map_err(raft::Error::from)?;
-            if let Some(to) = node_id(message.to) {
-                out.messages.push((to, Bytes::from(bytes)));
+            if let Some(to) = self.node_of(message.to) {
+                out.messages.push((to, self.seal(message.to, bytes.into())));
             }
         }
         // By receiver, since the library goes through a hash map; the order for one receiver stays.
         out.messages.sort_by_key(|(to, _)| *to);
+        Ok(())
+    }
+
+    /// Gives committed entries out; what they say about the members takes effect before anything else happens.
+    fn commit(&mut self, entries: Vec<eraftpb::Entry>, out: &mut Ready) -> Result<(), QuorumError> {
+        for entry in entries {
+            self.apply_change(&entry)?;
+            if entry.index <= self.given {
+                continue;
+            }
+            self.given = entry.index;
+            let data = if is_data(&entry) { entry.data } else { Bytes::new() };
+            out.committed.push(Entry { index: entry.index, term: entry.term, data });
+        }
         Ok(())
     }
 
@@ -108,12 +136,7 @@ impl Quorum {
     }
 }
 
-fn commit(entries: Vec<eraftpb::Entry>, out: &mut Ready) -> Result<(), QuorumError> {
-    for entry in entries {
-        if entry.get_entry_type() != EntryType::EntryNormal {
-            return Err(QuorumError::NewerRelease { index: entry.index });
-        }
-        out.committed.push(Entry { index: entry.index, term: entry.term, data: entry.data });
-    }
-    Ok(())
+/// Whether an entry's data is the caller's.
+pub(crate) fn is_data(entry: &eraftpb::Entry) -> bool {
+    entry.get_entry_type() == EntryType::EntryNormal
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use raft::StateRole;
 
 use super::Quorum;
+use crate::member::Member;
 use crate::status::{QuorumStatus, Role, VoterStatus};
-use crate::storage::raft_id;
 
 impl Quorum {
     /// What the quorum looks like from here.
@@ -14,17 +14,24 @@ impl Quorum {
         let raft = &self.node.raft;
         let store = self.node.store();
         let leads = raft.state == StateRole::Leader;
-        let voter = |id: u64| {
-            let progress = raft.prs().get(raft_id(id));
+        let view = |member: &Member| {
+            let progress = raft.prs().get(member.raft());
+            let directory_id = member.directory_id[..].try_into().unwrap_or_default();
             match progress {
-                _ if id == self.config.node_id => {
-                    VoterStatus { match_index: Some(store.last()), recently_active: true }
+                _ if member.raft() == raft.id => {
+                    VoterStatus { directory_id, match_index: Some(store.last()), recently_active: true }
                 }
-                Some(progress) if leads => {
-                    VoterStatus { match_index: Some(progress.matched), recently_active: progress.recent_active }
-                }
-                _ => VoterStatus::default(),
+                Some(progress) if leads => VoterStatus {
+                    directory_id,
+                    match_index: Some(progress.matched),
+                    recently_active: progress.recent_active,
+                },
+                _ => VoterStatus { directory_id, ..VoterStatus::default() },
             }
+        };
+        let all = |observers: bool| {
+            let some = store.members().iter().filter(move |member| member.observer == observers);
+            some.map(|member| (member.id, view(member))).collect::<BTreeMap<_, _>>()
         };
         QuorumStatus {
             node_id: self.config.node_id,
@@ -40,7 +47,8 @@ impl Quorum {
             first_index: store.first(),
             snapshot_index: store.snapshot_index(),
             log_bytes: store.log_bytes(),
-            voters: store.voters().map(|id| (id, voter(id))).collect::<BTreeMap<_, _>>(),
+            voters: all(false),
+            observers: all(true),
         }
     }
 }

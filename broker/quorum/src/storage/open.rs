@@ -1,7 +1,7 @@
 //! Opening: what is on the disk is brought in line, or refused.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,11 +9,12 @@ use bytes::Bytes;
 use odradek_log::Disk;
 
 use super::Store;
-use crate::config::{QuorumConfig, Voter, ids};
+use crate::config::{QuorumConfig, ids};
 use crate::disk_log::DiskLog;
 use crate::error::QuorumError;
-use crate::snapshot_file;
-use crate::state_file::{self, PersistedState, PersistedVoter};
+use crate::member::{Member, draw_directory_id, drawn_raft_id, initial_raft_id, named_at};
+use crate::snapshot_file::{self, Damaged, SnapshotFile};
+use crate::state_file::{self, PersistedState};
 use crate::terms::Terms;
 
 impl Store {
@@ -25,15 +26,15 @@ impl Store {
         wall_ms: i64,
     ) -> Result<Store, QuorumError> {
         make_dir(disk.as_ref(), &dir)?;
-        let snapshot = snapshot_file::read_newest(disk.as_ref(), &dir)?;
+        let (snapshot, damaged) = snapshot_file::read_newest(disk.as_ref(), &dir)?;
         let known = state_file::read(disk.as_ref(), &dir, config.node_id)?;
         let missing = known.is_none();
         let state = match known {
-            Some(state) => state,
+            Some(state) => own(state, &dir, config)?,
             None => {
-                let state = PersistedState { node_id: config.node_id, ..PersistedState::default() };
+                let state = blank(config);
                 // Before the log, so that a log without its vote can only mean that the vote was lost.
-                if snapshot.is_none() && !holds_segments(disk.as_ref(), &dir)? {
+                if snapshot.is_none() && damaged.is_none() && !holds_segments(disk.as_ref(), &dir)? {
                     state_file::write(disk.as_ref(), &dir, &state)?;
                 }
                 state
@@ -52,14 +53,37 @@ impl Store {
             cache_limit: config.cache_bytes,
             failure: RefCell::new(None),
         };
-        store.read_log()?;
+        match damaged {
+            None => store.read_log()?,
+            Some(damaged) => store.read_log_without(damaged)?,
+        }
         let path = store.dir.join(state_file::NAME);
         if missing && store.last() > 0 {
             let reason = format!("it is not there, and the log holds entries up to {}", store.last());
             return Err(QuorumError::Damaged { path, reason });
         }
-        store.settle_state(snapshot.map(|snapshot| snapshot.voters), config)?;
+        store.settle_state(snapshot, config)?;
         Ok(store)
+    }
+
+    /// The newest snapshot does not check: what is before it, and the log, may stand for it.
+    fn read_log_without(&mut self, damaged: Damaged) -> Result<(), QuorumError> {
+        let from = self.snapshot.0 + 1;
+        if self.log.start() > from || self.log.end() <= from {
+            return Err(damaged.error);
+        }
+        self.read_log()?;
+        let (snapshot, last) = (self.snapshot.0, self.last());
+        if self.state.commit > last {
+            return Err(damaged.error);
+        }
+        tracing::error!(
+            snapshot,
+            last,
+            "{}; the snapshot before it and the log behind that one stand for it, and the file is set aside",
+            damaged.error
+        );
+        snapshot_file::set_aside(self.disk.as_ref(), &damaged.path)
     }
 
     /// Reads every entry that is not part of the snapshot, and cuts what does not follow from what is before it.
@@ -108,11 +132,7 @@ impl Store {
     }
 
     /// Brings the stored state in line with the snapshot, and refuses a log that forgot what was committed.
-    fn settle_state(
-        &mut self,
-        snapshot: Option<Vec<PersistedVoter>>,
-        config: &QuorumConfig,
-    ) -> Result<(), QuorumError> {
+    fn settle_state(&mut self, snapshot: Option<SnapshotFile>, config: &QuorumConfig) -> Result<(), QuorumError> {
         if self.state.commit > self.last() {
             let reason = format!(
                 "the log ends with entry {}, and entries up to {} were committed here",
@@ -127,36 +147,57 @@ impl Store {
         if state.term > self.state.term {
             state.vote = 0;
         }
+        let initial = state.raft_id == initial_raft_id(config.node_id);
         match snapshot {
-            Some(voters) if state.voters_index <= self.snapshot.0 => {
-                (state.voters, state.voters_index) = (voters, self.snapshot.0);
+            Some(file) if state.voters_index <= self.snapshot.0 => {
+                state.voters_index = named_at(&file.voters, self.snapshot.0);
+                (state.voters, state.generation) = (file.voters, file.generation);
             }
-            _ if state.voters.is_empty() || state.commit == 0 => state.voters = persisted(&config.voters),
+            _ if state.voters_index > 0 || !initial => {}
+            _ if state.voters.is_empty() || state.commit == 0 => {
+                let initial = config.voters.iter();
+                state.voters = initial.map(|(id, at)| Member::initial(*id, at.clone())).collect();
+            }
             _ => {}
         }
         let configured: Vec<u64> = config.voters.keys().copied().collect();
-        let stored: Vec<u64> = state.voters.iter().map(|voter| voter.id).collect();
-        if configured != stored {
+        let mut stored: Vec<u64> =
+            state.voters.iter().filter(|member| !member.observer).map(|member| member.id).collect();
+        stored.sort_unstable();
+        if !configured.is_empty() && !stored.is_empty() && configured != stored {
             tracing::warn!(
                 configured = ids(configured),
-                stored = ids(stored.clone()),
-                "controller.quorum.voters differs from the voters that the quorum was formed with; the latter count"
+                stored = ids(stored),
+                "controller.quorum.voters differs from the voters of the quorum; the latter count"
             );
-        }
-        if !stored.contains(&config.node_id) {
-            return Err(QuorumError::Config(format!(
-                "node {} is no voter of this quorum ({}), whose voters were fixed when it was formed",
-                config.node_id,
-                ids(stored)
-            )));
         }
         self.write_state(state)
     }
 }
 
-fn persisted(voters: &BTreeMap<u64, Voter>) -> Vec<PersistedVoter> {
-    let directory = |voter: &Voter| voter.directory_id.map(|id| Bytes::copy_from_slice(&id)).unwrap_or_default();
-    voters.iter().map(|(id, voter)| PersistedVoter { id: *id, directory_id: directory(voter) }).collect()
+/// What a new folder begins with.
+fn blank(config: &QuorumConfig) -> PersistedState {
+    let given = config.directory_id.map(|id| Bytes::copy_from_slice(&id));
+    let directory_id = given.unwrap_or_else(|| draw_directory_id(config.seed, config.node_id));
+    let raft_id = match config.voters.contains_key(&config.node_id) {
+        true => initial_raft_id(config.node_id),
+        false => drawn_raft_id(config.node_id, &directory_id),
+    };
+    PersistedState { node_id: config.node_id, raft_id, directory_id, ..PersistedState::default() }
+}
+
+/// Checks that the folder is the one that the process takes it for.
+fn own(mut state: PersistedState, dir: &Path, config: &QuorumConfig) -> Result<PersistedState, QuorumError> {
+    let fresh = blank(config);
+    if state.raft_id == 0 {
+        state.raft_id = initial_raft_id(config.node_id);
+    }
+    if state.directory_id.is_empty() {
+        state.directory_id = fresh.directory_id;
+    } else if config.directory_id.is_some() && state.directory_id != fresh.directory_id {
+        return Err(QuorumError::OtherDirectory { path: dir.join(state_file::NAME) });
+    }
+    Ok(state)
 }
 
 /// Makes the folder and those above it, so that they survive a power loss.

@@ -3,9 +3,12 @@
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, StorageError};
 
-use super::{Store, raft_id, size};
+use prost::Message as _;
+
+use super::{Store, size};
 use crate::error::QuorumError;
-use crate::state_file::{PersistedState, PersistedVoter};
+use crate::member::Member;
+use crate::state_file::PersistedState;
 
 impl Store {
     fn read(&self, low: u64, high: u64, max_bytes: usize) -> Result<Vec<Entry>, QuorumError> {
@@ -30,9 +33,11 @@ impl Store {
     }
 }
 
-fn conf_state(voters: &[PersistedVoter]) -> ConfState {
+pub(super) fn conf_state(members: &[Member]) -> ConfState {
+    let (observers, voters): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.observer);
     let mut state = ConfState::default();
-    state.set_voters(voters.iter().map(|voter| raft_id(voter.id)).collect());
+    state.set_voters(voters.into_iter().map(Member::raft).collect());
+    state.set_learners(observers.into_iter().map(Member::raft).collect());
     state
 }
 
@@ -79,7 +84,8 @@ impl raft::Storage for Store {
         }
         match self.read_snapshot() {
             Ok(Some(file)) => {
-                let mut snapshot = Snapshot { data: file.data, ..Snapshot::default() };
+                // All of it: the library's own fields have no room for the members' disks and addresses.
+                let mut snapshot = Snapshot { data: file.encode_to_vec().into(), ..Snapshot::default() };
                 let meta = snapshot.mut_metadata();
                 (meta.index, meta.term) = (file.index, file.term);
                 meta.set_conf_state(conf_state(&file.voters));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use odradek_log::MemDisk;
-use odradek_quorum::{Quorum, QuorumConfig, Role};
+use odradek_quorum::{Quorum, QuorumConfig, Role, StepError};
 
 /// Small seeded numbers.
 pub struct Rng(u64);
@@ -46,11 +46,16 @@ pub struct Faults {
     pub power_loss: u64,
     pub cut: u64,
     pub compact: u64,
+    /// A voter is taken out, or one that is none is made one.
+    pub change: u64,
 }
 
 impl Faults {
-    pub const NONE: Faults = Faults { lose: 0, double: 0, delay: 0, kill: 0, power_loss: 0, cut: 0, compact: 0 };
-    pub const ROUGH: Faults = Faults { lose: 5, double: 5, delay: 30, kill: 1, power_loss: 1, cut: 1, compact: 2 };
+    pub const NONE: Faults =
+        Faults { lose: 0, double: 0, delay: 0, kill: 0, power_loss: 0, cut: 0, compact: 0, change: 0 };
+    pub const ROUGH: Faults =
+        Faults { lose: 5, double: 5, delay: 30, kill: 1, power_loss: 1, cut: 1, compact: 6, change: 0 };
+    pub const MEMBERS: Faults = Faults { change: 3, ..Faults::ROUGH };
 }
 
 /// One node: its disk stays when the process goes.
@@ -62,6 +67,24 @@ pub struct Node {
     pub leads: Option<u64>,
     pub snapshots_from_leader: u64,
     fresh: bool,
+    /// How many disks it had.
+    pub disks: u8,
+    /// It is to be a voter: made one again by whoever leads.
+    pub wanted: bool,
+}
+
+/// Parts of a sealed message, to see who votes for whom.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Sealed {
+    #[prost(bytes = "bytes", tag = "6")]
+    message: Bytes,
+}
+
+/// The id of a node's disk.
+pub fn directory(id: u64, disks: u8) -> [u8; 16] {
+    let mut bytes = [disks; 16];
+    bytes[0] = id as u8;
+    bytes
 }
 
 /// A quorum with its network.
@@ -74,6 +97,10 @@ pub struct Cluster {
     /// The state after each committed entry, as the first node that applied it had it.
     pub history: BTreeMap<u64, (u64, u64)>,
     leaders: BTreeMap<u64, u64>,
+    /// Votes that were counted: (voter, term) to whom they were given.
+    votes: BTreeMap<(u64, u64), u64>,
+    /// Controllers that were made voters, taken out, and lost their disk.
+    pub changes: (u64, u64, u64),
     trace: u64,
     pub keep_entries: u64,
     pub proposed: u64,
@@ -97,6 +124,8 @@ impl Cluster {
             cut: BTreeSet::new(),
             history: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            changes: (0, 0, 0),
             trace: 0xcbf2_9ce4_8422_2325,
             keep_entries: 3,
             proposed: 0,
@@ -109,6 +138,8 @@ impl Cluster {
                 leads: None,
                 snapshots_from_leader: 0,
                 fresh: true,
+                disks: 1,
+                wanted: true,
             };
             cluster.nodes.insert(id, node);
         }
@@ -121,6 +152,7 @@ impl Cluster {
     pub fn config(&self, id: u64) -> QuorumConfig {
         let mut config = QuorumConfig::new(id, self.nodes.keys().copied(), self.seed);
         config.keep_entries = self.keep_entries;
+        config.directory_id = Some(directory(id, self.nodes[&id].disks));
         // Small, so that lagging followers are served from disk, and segments are rolled.
         config.cache_bytes = 2_000;
         config.segment_bytes = 4_096;
@@ -149,6 +181,78 @@ impl Cluster {
         node.quorum = None;
         node.disk.power_loss(Some(tear));
         self.note(&[b'p', id as u8]);
+    }
+
+    /// The machine gets another, empty disk.
+    pub fn wipe(&mut self, id: u64) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.quorum = None;
+        node.disk = MemDisk::new();
+        node.disks += 1;
+        self.note(&[b'w', id as u8]);
+    }
+
+    /// What controllers say to each other besides the library's messages: one that is no member says so to the leader,
+    /// which lets it have the log, and makes it a voter in the place of its former disk when it is to be one.
+    pub fn hello(&mut self, id: u64) {
+        let Some(leader) = self.leader() else { return };
+        if leader == id {
+            let own = directory(id, self.nodes[&id].disks);
+            if !self.nodes[&id].wanted {
+                let leads = self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap();
+                self.changes.1 += u64::from(leads.remove(id, &own).is_ok());
+                self.turn(id);
+            }
+            return;
+        }
+        if self.cut.contains(&id) != self.cut.contains(&leader) {
+            return;
+        }
+        let node = &self.nodes[&id];
+        let (own, wanted) = (directory(id, node.disks), node.wanted);
+        let Some(asks) = &node.quorum else { return };
+        let raft_id = asks.raft_id();
+        let leads = self.nodes[&leader].quorum.as_ref().unwrap();
+        if !leads.is_formed() {
+            return;
+        }
+        let members = leads.members().to_vec();
+        let member = members.iter().find(|member| member.is(id, &own)).cloned();
+        if member.is_none() && members.iter().any(|member| member.raft_id == raft_id) {
+            // Its id is another disk's: it was replaced.
+            self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap().become_observer(1).unwrap();
+            self.turn(id);
+            return;
+        }
+        let stale = members.iter().find(|it| it.id == id && !it.is(id, &own)).cloned();
+        let leads = self.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap();
+        match member {
+            _ if stale.as_ref().is_some_and(|stale| stale.observer) => {
+                drop(leads.remove(id, &stale.as_ref().unwrap().directory_id));
+            }
+            None => drop(leads.add_observer(id, Bytes::copy_from_slice(&own), raft_id, Vec::new())),
+            // It took another id in the library since.
+            Some(member) if member.observer && member.raft_id != raft_id => drop(leads.remove(id, &own)),
+            Some(member) if member.observer && wanted => match stale {
+                Some(stale) => drop(leads.remove(id, &stale.directory_id)),
+                None => self.changes.0 += u64::from(leads.add_voter(id, &own).is_ok()),
+            },
+            Some(member) if !member.observer && !wanted => {
+                self.changes.1 += u64::from(leads.remove(id, &own).is_ok());
+            }
+            Some(_) => {}
+        }
+        self.turn(leader);
+    }
+
+    /// A controller of a settled quorum loses its disk, when the quorum can bear that.
+    pub fn wipe_one(&mut self) {
+        let id = self.rng.below(self.nodes.len() as u64);
+        let voters = self.nodes.values().filter(|node| node.wanted).count();
+        if !self.nodes[&id].wanted || voters >= 3 {
+            self.changes.2 += 1;
+            self.wipe(id);
+        }
     }
 
     fn note(&mut self, bytes: &[u8]) {
@@ -232,8 +336,28 @@ impl Cluster {
         self.note(&[b'd', from as u8, to as u8]);
         let seed = self.seed;
         let Some(quorum) = self.nodes.get_mut(&to).and_then(|node| node.quorum.as_mut()) else { return };
-        quorum.step(message).unwrap_or_else(|error| panic!("{from} to {to}, seed {seed}: {error}"));
+        match quorum.step(message) {
+            Ok(()) => {
+                if quorum.is_formed() {
+                    self.count_vote(message);
+                }
+            }
+            // Of a disk that is gone, or for one.
+            Err(StepError::WrongDirectory { .. } | StepError::Stranger { .. } | StepError::Unexpected(_)) => {}
+            Err(error) => panic!("{from} to {to}, seed {seed}: {error}"),
+        }
         self.turn(to);
+    }
+
+    /// A voter votes once a term.
+    fn count_vote(&mut self, sealed: &Bytes) {
+        let sealed = <Sealed as prost::Message>::decode(sealed.clone()).unwrap();
+        let message =
+            <raft::eraftpb::Message as protobuf::Message>::parse_from_carllerche_bytes(&sealed.message).unwrap();
+        if message.get_msg_type() == raft::eraftpb::MessageType::MsgRequestVoteResponse && !message.reject {
+            let given = *self.votes.entry((message.from, message.term)).or_insert(message.to);
+            assert_eq!(given, message.to, "{} voted twice in term {}, seed {}", message.from, message.term, self.seed);
+        }
     }
 
     /// One step of time: messages arrive (or do not), every clock ticks, and things break.
@@ -270,12 +394,22 @@ impl Cluster {
                 quorum.tick();
             }
             self.turn(id);
+            if self.rng.chance(20) {
+                self.hello(id);
+            }
             if self.rng.chance(faults.kill) {
                 self.kill(id);
             } else if self.rng.chance(faults.power_loss) {
                 self.power_loss(id);
             } else if self.rng.chance(faults.compact) {
                 self.compact(id);
+            }
+        }
+        if self.rng.chance(faults.change) {
+            let id = self.rng.below(self.nodes.len() as u64);
+            let others = self.nodes.iter().filter(|(other, node)| **other != id && node.wanted).count();
+            if let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.wanted || others >= 2) {
+                node.wanted = !node.wanted;
             }
         }
         if self.rng.chance(faults.cut) {
@@ -295,18 +429,36 @@ impl Cluster {
         self.nodes.insert(away, node);
     }
 
-    /// Steps without faults until all nodes have applied everything and one leads.
+    /// Steps without faults until all nodes have applied everything, and one leads those who are to be voters.
     pub fn settle(&mut self) -> u64 {
-        for _ in 0..400 {
+        for _ in 0..800 {
             self.step(Faults::NONE);
             let Some(leader) = self.leader() else { continue };
             let last = self.nodes[&leader].quorum.as_ref().map_or(0, Quorum::next_index) - 1;
-            if self.nodes.values().all(|node| node.quorum.is_some() && node.state.0 == last) {
+            let members = self.nodes[&leader].quorum.as_ref().unwrap();
+            let count = members.members().len();
+            let placed = !members.is_formed()
+                || count == self.nodes.len()
+                    && self.nodes.iter().all(|(id, node)| {
+                        let own = directory(*id, node.disks);
+                        let known = members.members().iter().find(|member| member.is(*id, &own));
+                        known.is_some_and(|member| member.observer != node.wanted)
+                    });
+            if placed && self.nodes.values().all(|node| node.quorum.is_some() && node.state.0 == last) {
                 assert!(self.history.last_key_value().is_none_or(|(index, _)| *index == last), "seed {}", self.seed);
                 return leader;
             }
         }
-        let states: Vec<_> = self.nodes.values().map(|node| node.quorum.as_ref().map(Quorum::status)).collect();
-        panic!("seed {} does not settle: {states:#?}", self.seed);
+        for (id, node) in &self.nodes {
+            let Some(quorum) = &node.quorum else { continue };
+            let status = quorum.status();
+            let members: Vec<_> =
+                quorum.members().iter().map(|it| (it.id, it.directory_id.get(1), it.observer)).collect();
+            println!(
+                "{id}: disk {}, wanted {}, {:?} in term {}, applied {} of {}, members {members:?}",
+                node.disks, node.wanted, status.role, status.term, node.state.0, status.last_index
+            );
+        }
+        panic!("seed {} does not settle", self.seed);
     }
 }

@@ -58,6 +58,9 @@ pub struct ListenerSettings {
     pub controller: Vec<Listener>,
     /// What clients and brokers are told, one for each of `broker`. A port of 0 is the one that was bound.
     pub advertised: Vec<Listener>,
+    /// Where other controllers and brokers reach this controller, as `advertised.listeners` or `listeners` says; empty
+    /// and 0 for a broker alone.
+    pub controller_endpoint: (String, u16),
     /// The listener where the other brokers fetch.
     pub inter_broker: String,
 }
@@ -75,8 +78,13 @@ pub(super) fn read(
     let all = parse_list("listeners", values, problems);
     reject_repeats("listeners", &all, true, values, problems);
 
-    let mut settings =
-        ListenerSettings { broker: vec![], controller: vec![], advertised: vec![], inter_broker: String::new() };
+    let mut settings = ListenerSettings {
+        broker: vec![],
+        controller: vec![],
+        advertised: vec![],
+        controller_endpoint: (String::new(), 0),
+        inter_broker: String::new(),
+    };
     for (name, host, port) in all {
         let Some(protocol) = protocol_of(&name, "listeners", &protocols, values, problems) else { continue };
         let listener = Listener { name, host, port, protocol };
@@ -87,6 +95,14 @@ pub(super) fn read(
         }
     }
     check_roles(values, node, &controller_names, &settings, problems);
+    if let Some(listener) = settings.controller.first() {
+        // What is wrong with them is told where they are read for brokers.
+        let told = values.list("advertised.listeners").into_iter().filter_map(|text| address::listener(text).ok());
+        let told = told.into_iter().find(|(name, _, _)| *name == listener.name).map(|(_, host, port)| (host, port));
+        let (host, port) = told.unwrap_or_else(|| (listener.host.clone(), listener.port));
+        let any = matches!(host.as_str(), "" | "0.0.0.0" | "::" | "0:0:0:0:0:0:0:0");
+        settings.controller_endpoint = (if any { hostname() } else { host }, port);
+    }
     if node.broker {
         advertise(values, &controller_names, &mut settings, hostname, problems);
         settings.inter_broker = inter_broker(values, &settings, problems);

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("metadata.max.retention.bytes", Kind::Long, Some("104857600"), Check::Any, Class::NoEffect { why: SNAPSHOTS }),
     fixed("metadata.max.retention.ms", Kind::Long, Some("604800000"), Check::Any, Class::NoEffect { why: SNAPSHOTS }),
     fixed("metadata.max.idle.interval.ms", Kind::Int, Some("500"), Check::AtLeast(0), Class::NoEffect { why: "nothing is written while nothing happens" }),
-    fixed("controller.quorum.auto.join.enable", Kind::Boolean, Some("false"), Check::Any, Class::NotYet { what: "controllers that join by themselves are" }),
+    fixed("controller.quorum.auto.join.enable", Kind::Boolean, Some("false"), Check::Any, Class::Honoured),
     fixed("controller.quorum.fetch.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
     fixed("controller.quorum.fetch.snapshot.max.bytes", Kind::Int, Some("1048576"), Check::AtLeast(1), Class::NoEffect { why: RAFT_PUSHES }),
     fixed("controller.performance.always.log.threshold.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::NoEffect { why: "the slowest events are not sampled" }),
@@ -52,6 +52,11 @@ pub(super) const KEYS: &[Key] = &[
 pub struct QuorumSettings {
     /// `controller.quorum.voters`: host and port by node id. Hosts are resolved again at each connect.
     pub voters: BTreeMap<i32, (String, u16)>,
+    /// `controller.quorum.bootstrap.servers`: where to ask for the quorum; a controller that `voters` does not name
+    /// observes until it is made a voter.
+    pub bootstrap: Vec<(String, u16)>,
+    /// `controller.quorum.auto.join.enable`.
+    pub auto_join: bool,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout: Duration,
     /// `metadata.log.max.record.bytes.between.snapshots`.
@@ -67,6 +72,8 @@ impl QuorumSettings {
     ) -> Self {
         Self {
             voters: voters(values, node, listeners, problems),
+            bootstrap: bootstrap(values, problems),
+            auto_join: values.flag("controller.quorum.auto.join.enable"),
             election_timeout: Duration::from_millis(values.unsigned("controller.quorum.election.timeout.ms")),
             snapshot_max_bytes: values.unsigned("metadata.log.max.record.bytes.between.snapshots"),
         }
@@ -107,12 +114,14 @@ fn voters(
             }
         }
     }
+    let servers = !values.list(BOOTSTRAP).is_empty();
     if items.is_empty() {
         return alone(values, node, listeners, problems);
     }
-    if node.controller && !voters.contains_key(&node.id) && !voters.is_empty() {
+    if node.controller && !voters.contains_key(&node.id) && !voters.is_empty() && !servers {
         let what = format!(
-            "does not name this controller (node.id={}): add {}@host:port, or remove controller from process.roles",
+            "does not name this controller (node.id={}): add {}@host:port for a new quorum, set \
+             controller.quorum.bootstrap.servers to join one that is there, or remove controller from process.roles",
             node.id, node.id
         );
         problems.errors.push(values.problem(VOTERS, what));
@@ -155,10 +164,25 @@ fn alone(
     if node.controller && own_port.is_none() {
         return BTreeMap::new();
     }
-    let what = "must be set: every controller as id@host:port, 1@c1:9093,2@c2:9093,3@c3:9093 for example";
-    problems.errors.push(match servers.is_empty() {
-        true => values.problem(VOTERS, what),
-        false => values.problem(BOOTSTRAP, format!("does not say the controllers' ids: {VOTERS} {what}")),
-    });
+    if servers.is_empty() {
+        let what = "must be set: every controller as id@host:port, 1@c1:9093,2@c2:9093,3@c3:9093 for example; or \
+                    controller.quorum.bootstrap.servers, to join a quorum that is there";
+        problems.errors.push(values.problem(VOTERS, what));
+    }
     BTreeMap::new()
+}
+
+fn bootstrap(values: &Values, problems: &mut Problems) -> Vec<(String, u16)> {
+    let mut servers = Vec::new();
+    for item in values.list(BOOTSTRAP) {
+        match address::host_and_port(item).filter(|(host, port)| !host.is_empty() && *port != 0) {
+            Some(at) => servers.push(at),
+            None => {
+                problems
+                    .errors
+                    .push(values.problem(BOOTSTRAP, format!("{item:?} must be host:port, c1:9093 for example")));
+            }
+        }
+    }
+    servers
 }

@@ -117,6 +117,11 @@ fn a_controller_alone() {
     assert!(config.listeners.broker.is_empty() && config.listeners.advertised.is_empty());
     refused(text, &["node.id=4"], &["controller.quorum.voters", "node.id=4", "4@host:port"]);
     refused(text, &["listeners=CONTROLLER://:9093,PLAINTEXT://:9092"], &["CONTROLLER only"]);
+    let joins = ["node.id=4", "controller.quorum.bootstrap.servers=c1:9093", "controller.quorum.auto.join.enable=true"];
+    assert!(load(text, &joins).unwrap().quorum.auto_join);
+    assert_eq!(load(text, &[]).unwrap().listeners.controller_endpoint, ("myhost".to_owned(), 9093));
+    let told = load(text, &["advertised.listeners=CONTROLLER://c2.example:9193"]).unwrap();
+    assert_eq!(told.listeners.controller_endpoint, ("c2.example".to_owned(), 9193));
 }
 
 #[test]
@@ -158,7 +163,10 @@ fn ids_and_quorum() {
     refused(BROKER, &["controller.quorum.voters=c1:9093"], &["id@host:port"]);
     refused(BROKER, &["controller.quorum.voters=1@c1:9093,1@c2:9093"], &["twice"]);
     let text = BROKER.replace("controller.quorum.voters=", "controller.quorum.bootstrap.servers=c1:9093,c2:9093#");
-    refused(&text, &[], &["controller.quorum.bootstrap.servers", "does not say the controllers' ids"]);
+    let discovers = load(&text, &[]).unwrap();
+    assert_eq!(discovers.quorum.bootstrap, [("c1".to_owned(), 9093), ("c2".to_owned(), 9093)]);
+    assert!(discovers.quorum.voters.is_empty());
+    refused(&text, &["controller.quorum.bootstrap.servers=c1"], &["\"c1\" must be host:port"]);
     let even = load(BROKER, &["controller.quorum.voters=1@c1:9093,2@c2:9093"]).unwrap();
     assert!(even.warnings[0].to_string().contains("odd number"));
     refused(BROKER, &["process.roles="], &["process.roles"]);

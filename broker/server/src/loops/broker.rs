@@ -153,6 +153,7 @@ impl BrokerLoop {
                     tracing::error!("{}: {error}", job.what);
                 }
             }),
+            Command::Controllers(addresses) => self.outbox.controllers(addresses),
             Command::State(state) => {
                 self.health.broker(state);
                 return self.name_folders();

@@ -81,6 +81,8 @@ impl ControllerLoop {
                 match command {
                     ControllerCommand::Reply { request, response } => self.outbox.reply(request, response),
                     ControllerCommand::Send { to, message } => self.outbox.send(to, message),
+                    ControllerCommand::Probe { server, message } => self.outbox.probe(server, message),
+                    ControllerCommand::Controllers(addresses) => self.outbox.controllers(addresses),
                     ControllerCommand::Stopped => return self.close(),
                     ControllerCommand::Fatal { reason, exit_code } => return Ended::Failed { reason, exit_code },
                 }

@@ -9,9 +9,11 @@ pub mod clock;
 pub mod controller;
 pub mod disk_pool;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
+use odradek_node::controller::Endpoint;
 use odradek_node::event::{CallId, Peer, PeerRequest, RequestId, Response};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -27,6 +29,8 @@ pub trait BrokerOutbox: Send {
     fn reply(&mut self, request: RequestId, response: Response);
     /// Calls a peer. Exactly one [`odradek_node::event::Event::Answer`] with the same `call` must follow.
     fn call(&mut self, call: CallId, to: Peer, body: PeerRequest, timeout: Duration);
+    /// Where the controllers listen now, by node id.
+    fn controllers(&mut self, addresses: BTreeMap<i32, (String, u16)>);
 }
 
 /// What the controller's loop sends out. No call may block: each comes from the loop's own thread.
@@ -35,6 +39,10 @@ pub trait ControllerOutbox: Send {
     fn reply(&mut self, request: RequestId, response: ControllerResponse);
     /// Sends to another controller, in order, or drops it.
     fn send(&mut self, to: u64, message: ControllerRequest);
+    /// Sends to one of `controller.quorum.bootstrap.servers`, or drops it.
+    fn probe(&mut self, server: usize, message: ControllerRequest);
+    /// Where the other controllers listen now, by node id.
+    fn controllers(&mut self, addresses: BTreeMap<u64, Vec<Endpoint>>);
 }
 
 /// Why a loop ended.

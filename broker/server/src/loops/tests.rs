@@ -31,6 +31,8 @@ struct ToController {
 impl BrokerOutbox for ToController {
     fn reply(&mut self, _: RequestId, _: Response) {}
 
+    fn controllers(&mut self, _: std::collections::BTreeMap<i32, (String, u16)>) {}
+
     fn call(&mut self, call: CallId, _: Peer, body: PeerRequest, _: Duration) {
         let PeerRequest::Controller(body) = body else { return };
         self.next += 1;
@@ -56,6 +58,10 @@ impl ControllerOutbox for ToBroker {
     }
 
     fn send(&mut self, _: u64, _: ControllerRequest) {}
+
+    fn probe(&mut self, _: usize, _: ControllerRequest) {}
+
+    fn controllers(&mut self, _: std::collections::BTreeMap<u64, Vec<odradek_node::controller::Endpoint>>) {}
 }
 
 struct Running {

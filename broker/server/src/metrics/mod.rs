@@ -139,6 +139,7 @@ mod tests {
                     snapshot_index: 0,
                     log_bytes: 512,
                     voters: [].into(),
+                    observers: [].into(),
                 },
                 active: true,
                 cluster_id: None,

@@ -1,5 +1,6 @@
 //! Listeners of clients and brokers, and the way out of the broker's loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,6 +140,10 @@ impl BrokerOut {
 impl BrokerOutbox for BrokerOut {
     fn reply(&mut self, request: RequestId, response: Response) {
         self.replies.deliver(request, response);
+    }
+
+    fn controllers(&mut self, addresses: BTreeMap<i32, (String, u16)>) {
+        self.peers.update_controllers(addresses);
     }
 
     fn call(&mut self, call: CallId, to: Peer, body: PeerRequest, timeout: Duration) {

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
-use odradek_node::controller::ControllerEvent;
+use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse, Request};
+use odradek_node::controller::{ControllerEvent, Endpoint};
 use odradek_node::event::RequestId;
 use odradek_wire::messages::RequestKind;
 use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
 use odradek_wire::response::{self, EncodeError};
-use odradek_wire::versions::ListenerKind;
+use odradek_wire::versions::{ListenerKind, ODRADEK_CONTROLLER};
 use prost::Message;
 use tokio::sync::mpsc;
 
+use super::admin;
 use super::broker::{api_versions, unsupported};
-use super::peers::Peers;
+use super::peers::{Peers, bootstrap_id};
 use super::replies::Replies;
 use super::service::{ConnectionInfo, Incoming, Outgoing, Part, Service};
 use crate::loops::{ControllerHandle, ControllerOutbox, LoopEnded};
@@ -27,12 +28,13 @@ const WAITING: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct ControllerService {
     handle: ControllerHandle,
+    peers: Peers,
 }
 
 impl ControllerService {
-    /// Requests go to `handle`.
-    pub fn new(handle: ControllerHandle) -> Self {
-        Self { handle }
+    /// Requests go to `handle`; `peers` learn where the other controllers' messages come from.
+    pub fn new(handle: ControllerHandle, peers: Peers) -> Self {
+        Self { handle, peers }
     }
 }
 
@@ -54,9 +56,11 @@ impl Service for ControllerService {
                 Err(error) => Err(DecodeError::Body { header, reason: error.to_string() }),
             },
             RequestBody::Kafka(RequestKind::ApiVersions(_)) => api_versions(ListenerKind::Controller, &header),
-            RequestBody::Kafka(_) => {
-                Err(DecodeError::UnknownApi { api_key: header.api_key, api_version: header.api_version })
-            }
+            // An administrator's request (KIP-919), as a broker would pass it on.
+            RequestBody::Kafka(body) => match admin::forward(&header, &body) {
+                Ok(request) => Ok(Incoming::Ask(header, request)),
+                Err(reason) => Err(DecodeError::Body { header, reason }),
+            },
         }
     }
 
@@ -67,10 +71,18 @@ impl Service for ControllerService {
         _header: &RequestHeader,
         request: ControllerRequest,
     ) -> Result<(), LoopEnded> {
+        if let Some(Request::Raft(raft)) = &request.request
+            && let Ok(from) = i32::try_from(raft.from)
+        {
+            self.peers.heard_of_controller(from, connection.peer.ip().to_canonical());
+        }
         self.handle.send(ControllerEvent::Request { request: id, connection: connection.id, body: request }).await
     }
 
     fn encode(&self, header: &RequestHeader, reply: ControllerResponse) -> Result<Outgoing, EncodeError> {
+        if header.api_key != ODRADEK_CONTROLLER {
+            return admin::answer(header, &reply);
+        }
         let frame = response::encode_opaque(header.correlation_id, &reply.encode_to_vec());
         Ok(Outgoing::Frame(vec![Part::Bytes(frame)]))
     }
@@ -88,7 +100,7 @@ pub struct ControllerOut {
     peers: Peers,
     handle: ControllerHandle,
     runtime: tokio::runtime::Handle,
-    lanes: BTreeMap<u64, mpsc::Sender<ControllerRequest>>,
+    lanes: BTreeMap<i32, mpsc::Sender<ControllerRequest>>,
 }
 
 impl ControllerOut {
@@ -110,6 +122,26 @@ impl ControllerOutbox for ControllerOut {
     }
 
     fn send(&mut self, to: u64, message: ControllerRequest) {
+        if let Ok(to) = i32::try_from(to) {
+            self.post(to, message);
+        }
+    }
+
+    fn probe(&mut self, server: usize, message: ControllerRequest) {
+        self.post(bootstrap_id(server), message);
+    }
+
+    fn controllers(&mut self, addresses: BTreeMap<u64, Vec<Endpoint>>) {
+        let told = addresses.into_iter().filter_map(|(id, at)| {
+            let at = at.into_iter().next()?;
+            Some((i32::try_from(id).ok()?, (at.host, u16::try_from(at.port).ok()?)))
+        });
+        self.peers.update_controllers(told);
+    }
+}
+
+impl ControllerOut {
+    fn post(&mut self, to: i32, message: ControllerRequest) {
         let lane = self.lanes.entry(to).or_insert_with(|| {
             let (sender, messages) = mpsc::channel(WAITING);
             self.runtime.spawn(forward(to, messages, self.peers.clone(), self.handle.clone()));
@@ -123,14 +155,14 @@ impl ControllerOutbox for ControllerOut {
 }
 
 /// Sends messages in their order, and tells when the connection breaks.
-async fn forward(to: u64, mut messages: mpsc::Receiver<ControllerRequest>, peers: Peers, handle: ControllerHandle) {
+async fn forward(to: i32, mut messages: mpsc::Receiver<ControllerRequest>, peers: Peers, handle: ControllerHandle) {
     let mut connected = false;
     loop {
         let message = tokio::select! {
             message = messages.recv() => message,
             () = peers.controller_broken(to), if connected => {
                 connected = false;
-                if handle.send(ControllerEvent::PeerUnreachable { peer: to }).await.is_err() {
+                if !unreachable(to, &handle).await {
                     return;
                 }
                 continue;
@@ -143,11 +175,19 @@ async fn forward(to: u64, mut messages: mpsc::Receiver<ControllerRequest>, peers
                 tracing::debug!(to, reason, "messages to a controller lost");
                 // What waits behind it is of the same age, and the next attempt has its pause.
                 while messages.try_recv().is_ok() {}
-                if handle.send(ControllerEvent::PeerUnreachable { peer: to }).await.is_err() {
+                if !unreachable(to, &handle).await {
                     return;
                 }
                 false
             }
         };
+    }
+}
+
+/// Tells the loop. False when that has ended. (A bootstrap server is nobody that the quorum counts on.)
+async fn unreachable(to: i32, handle: &ControllerHandle) -> bool {
+    match u64::try_from(to) {
+        Ok(peer) => handle.send(ControllerEvent::PeerUnreachable { peer }).await.is_ok(),
+        Err(_) => true,
     }
 }

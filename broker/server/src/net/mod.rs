@@ -11,6 +11,7 @@
 
 mod accept;
 mod activity;
+mod admin;
 mod broker;
 mod budget;
 mod codes;
@@ -30,7 +31,7 @@ pub use accept::{Bound, Listeners, ListenersConfig};
 pub use broker::{BrokerOut, BrokerService};
 pub use budget::Budget;
 pub use controller::{ControllerOut, ControllerService};
-pub use peers::{Peers, PeersConfig};
+pub use peers::{Peers, PeersConfig, bootstrap_id};
 pub use replies::Replies;
 pub use service::{ConnectionInfo, Incoming, Outgoing, Part, Service};
 

@@ -1,8 +1,9 @@
 //! Calls to other brokers and to controllers.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,10 +28,18 @@ pub struct PeersConfig {
     pub node_id: i32,
     /// Controllers by id, as `controller.quorum.voters` has them: host and port.
     pub controllers: BTreeMap<i32, (String, u16)>,
+    /// `controller.quorum.bootstrap.servers`: the first is controller -2, the second -3, and so on, as in Kafka.
+    pub bootstrap: Vec<(String, u16)>,
     /// Bound on resolving and connecting (`socket.connection.setup.timeout.ms`).
     pub connect_timeout: Duration,
     /// Seeds the jitter of the pauses between attempts.
     pub seed: u64,
+}
+
+/// What calls to the bootstrap server of that place in the list go to.
+#[must_use]
+pub fn bootstrap_id(place: usize) -> i32 {
+    i32::try_from(place).map_or(i32::MIN, |place| -2 - place)
 }
 
 /// Connections to other processes; clones share them. They are made at the first call, and again after they broke.
@@ -45,8 +54,18 @@ struct Inner {
     client_id: String,
     next_id: AtomicI32,
     next_seed: AtomicU64,
-    controllers: Mutex<BTreeMap<i32, Connection>>,
+    /// Where the controllers listen, as the configuration or they themselves say.
+    addresses: Mutex<BTreeMap<i32, (String, u16)>>,
+    controllers: Mutex<BTreeMap<i32, Controller>>,
     brokers: Mutex<BTreeMap<i32, Broker>>,
+}
+
+/// The connection to one controller.
+#[derive(Debug)]
+struct Controller {
+    connection: Connection,
+    /// Where its own messages came from last.
+    heard_at: Option<IpAddr>,
 }
 
 /// Connections to one broker. Its answers come in the order of the requests, and a fetch may wait there: so each
@@ -60,11 +79,14 @@ struct Broker {
 impl Peers {
     /// No connection yet. Calls must come from inside of a tokio runtime.
     pub fn new(config: PeersConfig) -> Self {
+        let bootstrap = config.bootstrap.iter().enumerate().map(|(place, at)| (bootstrap_id(place), at.clone()));
+        let addresses = config.controllers.clone().into_iter().chain(bootstrap).collect();
         Self {
             inner: Arc::new(Inner {
                 client_id: format!("broker-{}", config.node_id),
                 next_id: AtomicI32::new(0),
                 next_seed: AtomicU64::new(config.seed),
+                addresses: Mutex::new(addresses),
                 controllers: Mutex::default(),
                 brokers: Mutex::default(),
                 config,
@@ -100,18 +122,43 @@ impl Peers {
     }
 
     /// Sends a message to a controller; its answer is of no interest. Messages that one task posts keep their order.
-    pub(super) async fn post(&self, to: u64, message: &ControllerRequest) -> Result<(), String> {
-        let id = i32::try_from(to).map_err(|_| format!("{to} is no node id"))?;
-        let connection = self.controller(id).map_err(|error| format!("{error:?}"))?;
+    pub(super) async fn post(&self, to: i32, message: &ControllerRequest) -> Result<(), String> {
+        let connection = self.controller(to).map_err(|error| format!("{error:?}"))?;
         let (_, frame) = self.controller_frame(message).map_err(|error| format!("{error:?}"))?;
         connection.post(frame).await.map_err(|error| error.to_string())
     }
 
     /// Waits until the connection to a controller breaks.
-    pub(super) async fn controller_broken(&self, to: u64) {
-        let connection = i32::try_from(to).ok().and_then(|id| self.controller(id).ok());
-        if let Some(connection) = connection {
+    pub(super) async fn controller_broken(&self, to: i32) {
+        if let Ok(connection) = self.controller(to) {
             connection.broken().await;
+        }
+    }
+
+    /// Where controllers listen now. One that is not named stays where it was.
+    pub(super) fn update_controllers(&self, told: impl IntoIterator<Item = (i32, (String, u16))>) {
+        let mut addresses = lock(&self.inner.addresses);
+        for (id, at) in told {
+            let before = addresses.insert(id, at.clone());
+            if before.as_ref() != Some(&at) {
+                tracing::info!(controller = id, host = at.0, port = at.1, "a controller's address");
+                lock(&self.inner.controllers).remove(&id);
+            }
+        }
+    }
+
+    /// A controller's own message came from there. One that was started again elsewhere is found by this sooner than by
+    /// its name, which leads to the former place for a while.
+    pub(super) fn heard_of_controller(&self, id: i32, ip: IpAddr) {
+        let mut controllers = lock(&self.inner.controllers);
+        let Some(controller) = controllers.get_mut(&id) else { return };
+        if controller.heard_at == Some(ip) {
+            return;
+        }
+        controller.heard_at = Some(ip);
+        if controller.connection.remote() != Some(ip) {
+            tracing::debug!(controller = id, %ip, "connecting anew, to where it was heard of");
+            controller.connection = self.connect(controller.connection.address().to_owned(), Some(ip));
         }
     }
 
@@ -139,22 +186,25 @@ impl Peers {
         self.inner.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn connect(&self, address: String) -> Connection {
+    fn connect(&self, address: String, heard_at: Option<IpAddr>) -> Connection {
         let mut config = PeerConfig::new(address, self.inner.next_seed.fetch_add(1, Ordering::Relaxed));
         config.connect_timeout = self.inner.config.connect_timeout;
+        config.heard_at = heard_at;
         Connection::start(config)
     }
 
     fn controller(&self, id: i32) -> Result<Connection, CallError> {
-        let mut controllers = self.inner.controllers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = controllers.get(&id) {
-            return Ok(connection.clone());
+        // In this order everywhere: addresses, then connections.
+        let addresses = lock(&self.inner.addresses);
+        let mut controllers = lock(&self.inner.controllers);
+        if let Some(controller) = controllers.get(&id) {
+            return Ok(controller.connection.clone());
         }
-        let Some((host, port)) = self.inner.config.controllers.get(&id) else {
-            return Err(CallError::Disconnected(format!("controller.quorum.voters has no node {id}")));
+        let Some((host, port)) = addresses.get(&id) else {
+            return Err(CallError::Disconnected(format!("nobody said where controller {id} listens")));
         };
-        let connection = self.connect(address(host, *port));
-        controllers.insert(id, connection.clone());
+        let connection = self.connect(address(host, *port), None);
+        controllers.insert(id, Controller { connection: connection.clone(), heard_at: None });
         Ok(connection)
     }
 
@@ -166,7 +216,7 @@ impl Peers {
             // It registered anew, somewhere else.
             *broker = Broker { address: address.clone(), idle: Vec::new() };
         }
-        let connection = broker.idle.pop().unwrap_or_else(|| self.connect(address.clone()));
+        let connection = broker.idle.pop().unwrap_or_else(|| self.connect(address.clone(), None));
         Lane { peers: self.clone(), id, address, connection }
     }
 }
@@ -188,6 +238,10 @@ impl Drop for Lane {
             broker.idle.push(self.connection.clone());
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Addresses of version 6 stand in brackets before a port.

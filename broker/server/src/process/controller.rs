@@ -67,7 +67,7 @@ impl BoundController {
             self.listeners.serve(
                 bound,
                 ListenerRole::InterBroker,
-                ControllerService::new(handle.clone()),
+                ControllerService::new(handle.clone(), shared.peers.clone()),
                 replies.clone(),
             );
         }

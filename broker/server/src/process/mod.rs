@@ -97,6 +97,7 @@ async fn live(config: ServerConfig, started: Instant) -> Result<(), Failure> {
         peers: Peers::new(PeersConfig {
             node_id: config.node.id,
             controllers: config.quorum.voters.clone(),
+            bootstrap: config.quorum.bootstrap.clone(),
             connect_timeout: config.network.connect_timeout,
             seed: seed(),
         }),

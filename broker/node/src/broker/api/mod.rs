@@ -74,7 +74,9 @@ impl BrokerNode {
             | RequestKind::IncrementalAlterConfigs(_)
             | RequestKind::ElectLeaders(_)
             | RequestKind::AlterPartitionReassignments(_)
-            | RequestKind::DescribeQuorum(_)) => self.forward(now, context, body, out),
+            | RequestKind::DescribeQuorum(_)
+            | RequestKind::AddRaftVoter(_)
+            | RequestKind::RemoveRaftVoter(_)) => self.forward(now, context, body, out),
             body => self.group_request(now, context, body, out),
         }
     }
