@@ -22,7 +22,8 @@ fn entries_snapshots_and_votes_are_there_after_a_restart() {
     for number in 0..300_u32 {
         quorum.propose(number.to_be_bytes().repeat(20)).unwrap();
         assert_eq!(quorum.ready(1_800_000_000_000 + i64::from(number)).unwrap().committed.len(), 1);
-        if number == 200 {
+        // The log is cut behind the snapshot before the newest.
+        if number == 100 || number == 200 {
             quorum.compact(quorum.next_index() - 1, Bytes::from_static(b"state"), 1_800_000_000_000).unwrap();
         }
     }

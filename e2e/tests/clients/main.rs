@@ -4,4 +4,5 @@ mod bad_input;
 mod cluster;
 mod follower_reads;
 mod mirror;
+mod quorum;
 mod single;

@@ -77,7 +77,7 @@ impl raft::Storage for Store {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
         let unavailable = || raft::Error::Store(StorageError::SnapshotTemporarilyUnavailable);
         if request_index > self.snapshot.0 {
             return Err(unavailable());
@@ -88,7 +88,13 @@ impl raft::Storage for Store {
                 let mut snapshot = Snapshot { data: file.encode_to_vec().into(), ..Snapshot::default() };
                 let meta = snapshot.mut_metadata();
                 (meta.index, meta.term) = (file.index, file.term);
-                meta.set_conf_state(conf_state(&file.voters));
+                let mut members = conf_state(&file.voters);
+                // Who came later than the snapshot is not in it, and the library takes none that lacks itself. The
+                // entries behind the snapshot say what it is.
+                if !members.voters.contains(&to) && !members.learners.contains(&to) {
+                    members.learners.push(to);
+                }
+                meta.set_conf_state(members);
                 Ok(snapshot)
             }
             Ok(None) => Err(unavailable()),

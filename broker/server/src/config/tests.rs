@@ -162,7 +162,7 @@ fn ids_and_quorum() {
     refused(BROKER, &["controller.quorum.voters="], &["controller.quorum.voters", "must be set"]);
     refused(BROKER, &["controller.quorum.voters=c1:9093"], &["id@host:port"]);
     refused(BROKER, &["controller.quorum.voters=1@c1:9093,1@c2:9093"], &["twice"]);
-    let text = BROKER.replace("controller.quorum.voters=", "controller.quorum.bootstrap.servers=c1:9093,c2:9093#");
+    let text = BROKER.replace("controller.quorum.voters=", "controller.quorum.bootstrap.servers=c1:9093,c2:9093\n#");
     let discovers = load(&text, &[]).unwrap();
     assert_eq!(discovers.quorum.bootstrap, [("c1".to_owned(), 9093), ("c2".to_owned(), 9093)]);
     assert!(discovers.quorum.voters.is_empty());
