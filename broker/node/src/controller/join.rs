@@ -39,6 +39,8 @@ pub(super) struct Join {
     heard: BTreeMap<(u64, Bytes), u64>,
     /// When the leader looks for observers that are gone.
     forget_at: u64,
+    /// The term in which this leader last looked whether its own address is known.
+    told_in: u64,
     /// What was last said about who is waited for.
     waited_for: Vec<u64>,
 }
@@ -53,6 +55,7 @@ impl Join {
             told,
             heard: BTreeMap::new(),
             forget_at: now.mono_ms + FORGET_MS,
+            told_in: 0,
             waited_for: Vec::new(),
         }
     }
@@ -75,7 +78,22 @@ impl ControllerNode {
             self.join.forget_at = now.mono_ms + FORGET_MS / 4;
             self.forget_observers(now);
         }
+        self.say_where_this_is();
         self.tell_addresses(out);
+    }
+
+    /// A leader whose own address is not what the members' list says puts that right, once a term.
+    fn say_where_this_is(&mut self) {
+        let Some(term) = self.lead.as_ref().map(|lead| lead.term).filter(|term| *term != self.join.told_in) else {
+            return;
+        };
+        let endpoints = self.own_endpoints();
+        let known = self.quorum.own_member().map(|own| own.endpoints.clone()).unwrap_or_default();
+        let own = self.quorum.directory_id().clone();
+        if endpoints.is_empty() || endpoints == known || self.quorum.moved(self.config.node_id, &own, endpoints).is_ok()
+        {
+            self.join.told_in = term;
+        }
     }
 
     fn own_endpoints(&self) -> Vec<Endpoint> {

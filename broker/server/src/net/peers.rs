@@ -135,10 +135,14 @@ impl Peers {
         }
     }
 
-    /// Where controllers listen now. One that is not named stays where it was.
+    /// Where controllers listen now. One that is not named stays where it was, and what `controller.quorum.voters` says
+    /// counts for those that it names: whoever set it knows of a move before the controllers do.
     pub(super) fn update_controllers(&self, told: impl IntoIterator<Item = (i32, (String, u16))>) {
         let mut addresses = lock(&self.inner.addresses);
         for (id, at) in told {
+            if self.inner.config.controllers.contains_key(&id) {
+                continue;
+            }
             let before = addresses.insert(id, at.clone());
             if before.as_ref() != Some(&at) {
                 tracing::info!(controller = id, host = at.0, port = at.1, "a controller's address");
