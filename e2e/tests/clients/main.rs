@@ -5,4 +5,5 @@ mod cluster;
 mod follower_reads;
 mod mirror;
 mod quorum;
+mod reassign;
 mod single;

@@ -23,13 +23,23 @@ impl Controller {
     ) -> AlterPartitionReassignmentsResponse {
         // Version 0 does not know the question: then any change is allowed.
         let may_change_factor = version < 1 || request.allow_replication_factor_change;
+        let (mut altered, mut refused) = (0, 0);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in &topic.partitions {
                 let done = self.alter_reassignment(topic.name.as_str(), wanted, may_change_factor);
-                if let Err(error) = &done {
-                    tracing::info!(topic = %topic.name.as_str(), partition = wanted.partition_index, error.message, "reassignment refused");
+                match &done {
+                    Ok(()) => altered += 1,
+                    Err(ApiError { message, .. }) => {
+                        tracing::debug!(
+                            topic = topic.name.as_str(),
+                            partition = wanted.partition_index,
+                            message,
+                            "reassignment refused"
+                        );
+                        refused += 1;
+                    }
                 }
                 let (code, message) = ApiError::split(&done);
                 partitions.push(
@@ -42,6 +52,7 @@ impl Controller {
             }
             topics.push(ReassignableTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions));
         }
+        tracing::info!(altered, refused, "partition reassignments");
         let response = AlterPartitionReassignmentsResponse::default().with_error_message(None).with_responses(topics);
         if version < 1 {
             return response;
@@ -135,7 +146,7 @@ impl Controller {
     pub(super) fn complete_reassignment(&mut self, at: TopicPartition) {
         let Some(state) = self.image.partition(at.topic_id, at.partition) else { return };
         let Some(next) = reassignment::completed(state, &|broker| self.is_active(broker)) else { return };
-        tracing::info!(topic_id = %at.topic_id, partition = at.partition, "reassigned");
+        tracing::debug!(topic_id = %at.topic_id, partition = at.partition, "reassigned");
         if let Some(change) = next.change(at, state) {
             self.write(change);
         }
