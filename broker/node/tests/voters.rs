@@ -14,7 +14,7 @@ use odradek_wire::messages::{
     RemoveRaftVoterResponse,
 };
 use odradek_wire::protocol::{Decodable, Encodable, StrBytes};
-use quorum_world::{World, endpoint, fetch, forward};
+use quorum_world::{World, endpoint, fetch, forward, registration};
 use uuid::Uuid;
 
 const REQUEST_TIMED_OUT: i16 = 7;
@@ -300,4 +300,21 @@ fn a_controller_of_the_quorum_before_it_was_begun_anew_stops() {
     let (reason, exit_code) = world.machines[&1].fatal.clone().expect("it stops");
     assert!(reason.contains("begun anew") && exit_code == 2, "{reason}");
     assert!(world.node(0).is_active());
+}
+
+/// What is on the brokers is not taken for strays when all controllers' disks were replaced.
+#[test]
+fn a_broker_with_partitions_is_refused_by_controllers_that_know_nothing() {
+    let mut world = world(3, 3);
+    let mut request = registration(100, "cluster-a");
+    request.held_partitions = 12;
+    let response = world.ask_active(9, request.clone());
+    let Some(Response::RegisterBroker(refused)) = response.response else { panic!("{response:?}") };
+    assert_eq!(refused.error_code, 119);
+    assert!(refused.error_message.contains("lost their disks"), "{}", refused.error_message);
+    // With empty folders it is welcome, and from then on known.
+    request.held_partitions = 0;
+    let response = world.ask_active(9, request);
+    let Some(Response::RegisterBroker(taken)) = response.response else { panic!("{response:?}") };
+    assert_eq!(taken.error_code, 0);
 }

@@ -115,6 +115,9 @@ pub struct RegisterBrokerRequest {
     /// The epoch under which it stopped cleanly the last time; -1 when the stop was not clean.
     #[prost(sint64, tag = "7")]
     pub previous_broker_epoch: i64,
+    /// How many partitions its log directories hold.
+    #[prost(uint32, tag = "8")]
+    pub held_partitions: u32,
 }
 
 /// The answer to a registration.

@@ -148,6 +148,7 @@ impl BrokerNode {
             rack: self.config.rack.clone(),
             log_dirs: self.config.log_dirs.iter().map(|dir| dir.id.as_bytes().to_vec()).collect(),
             previous_broker_epoch: self.lifecycle.previous_epoch,
+            held_partitions: u32::try_from(self.found.len() + self.partitions.len()).unwrap_or(u32::MAX),
         };
         self.call_controller(now, request.into(), 5_000, Pending::Register(self.lifecycle.sent), out);
     }

@@ -481,6 +481,7 @@ pub fn registration(broker: i32, cluster_id: &str) -> RegisterBrokerRequest {
         rack: None,
         log_dirs: vec![vec![0x40 + broker as u8; 16]],
         previous_broker_epoch: -1,
+        held_partitions: 0,
     }
 }
 

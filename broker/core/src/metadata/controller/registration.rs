@@ -19,6 +19,7 @@ impl Controller {
         let cluster_id = self.image.cluster_id().unwrap_or(&self.config.cluster_id).to_owned();
         let checked = self
             .check_cluster(request, &cluster_id)
+            .and_then(|()| self.check_memory(request))
             .and_then(|()| Valid::new(request))
             .and_then(|valid| self.check_duplicate(now, request, &valid).map(|()| valid));
         match checked {
@@ -48,6 +49,24 @@ impl Controller {
         Err((
             ResponseError::InconsistentClusterId,
             format!("Expected cluster ID {cluster_id}, but got cluster ID {}", request.cluster_id),
+        ))
+    }
+
+    /// A broker of this cluster that holds partitions, and metadata that knows neither it nor any topic: the controllers
+    /// lost their disks. It would remove everything as strays.
+    fn check_memory(&self, request: &RegisterBrokerRequest) -> Result<(), Refusal> {
+        let known = self.image.broker(request.broker_id).is_some() || self.image.topic_count() > 0;
+        if known || request.held_partitions == 0 || request.cluster_id.is_empty() {
+            return Ok(());
+        }
+        Err((
+            ResponseError::InvalidRegistration,
+            format!(
+                "Broker {} holds {} partitions of cluster {}, but the controllers' metadata is new: it knows neither the \
+                 broker nor any topic. The controllers lost their disks. Bring one of those disks back (see \
+                 recover-quorum), or empty the broker's log.dirs to begin anew.",
+                request.broker_id, request.held_partitions, request.cluster_id
+            ),
         ))
     }
 

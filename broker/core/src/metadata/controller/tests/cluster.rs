@@ -173,6 +173,7 @@ impl Cluster {
             rack: broker.rack.clone(),
             log_dirs: broker.log_dirs.iter().map(|dir| vec![*dir; 16]).collect(),
             previous_broker_epoch: if clean { broker.epoch } else { -1 },
+            held_partitions: 0,
         }
     }
 
