@@ -101,6 +101,7 @@ impl Log {
         log.changed = !recovered.notes.is_empty() || (!opened.clean_shutdown && !folder.segments.is_empty());
         log.open_epochs(&folder, seen, opened.clean_shutdown, &mut recovered)?;
         log.open_topic_id(&folder, &mut recovered);
+        log.topic_id_unsynced = !opened.clean_shutdown && log.topic_id.is_some();
         log.snapshots = folder.snapshots;
         if !opened.clean_shutdown {
             // Behind the recovery point a snapshot may be of what was cut off since.

@@ -1,6 +1,11 @@
 //! Kafka's `.snapshot` file, version 1: the last batch of each producer, with a checksum.
+//!
+//! Behind Kafka's entries, and covered by the checksum as Kafka computes it (over all that follows), stand the other
+//! batches that are remembered: for each producer in the order of the entries their number, one byte, and then the
+//! batches, oldest first. Kafka reads its entries and nothing behind them. Without them a producer that had several
+//! batches on their way would be refused after a clean restart of its leader, when it sends one again that is in the log.
 
-use super::{Producer, ProducerBatch, Producers};
+use super::{Producer, ProducerBatch, Producers, REMEMBERED};
 
 const VERSION: i16 = 1;
 /// Version, checksum; then the number of entries, where the checksum's cover begins.
@@ -8,9 +13,10 @@ const CRC_AT: usize = 2;
 const COUNT_AT: usize = 6;
 const ENTRIES_AT: usize = 10;
 const ENTRY: usize = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8;
+const BATCH: usize = 4 + 8 + 4 + 8;
 
 impl Producers {
-    /// The content of a snapshot file. Of the batches only the last one of each producer is kept, as in Kafka.
+    /// The content of a snapshot file.
     pub fn to_snapshot(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(ENTRIES_AT + self.by_id.len() * ENTRY);
         out.extend(VERSION.to_be_bytes());
@@ -27,6 +33,18 @@ impl Producers {
             out.extend(producer.last_timestamp.to_be_bytes());
             out.extend(producer.coordinator_epoch.to_be_bytes());
             out.extend(producer.txn_first_offset.unwrap_or(-1).to_be_bytes());
+        }
+        if self.by_id.values().any(|producer| producer.remembered > 1) {
+            for producer in self.by_id.values() {
+                let older = producer.batches().split_last().map_or(&[][..], |(_, older)| older);
+                out.push(older.len() as u8);
+                for batch in older {
+                    out.extend(batch.last_sequence.to_be_bytes());
+                    out.extend(batch.last_offset.to_be_bytes());
+                    out.extend(batch.offset_delta.to_be_bytes());
+                    out.extend(batch.timestamp.to_be_bytes());
+                }
+            }
         }
         let crc = crc32c::crc32c(&out[COUNT_AT..]);
         out[CRC_AT..COUNT_AT].copy_from_slice(&crc.to_be_bytes());
@@ -52,10 +70,12 @@ impl Producers {
             return Err(format!("checksum {stored:#010x}, the content has {computed:#010x}"));
         }
         let count = i32::from_be_bytes(fields.take());
-        let entries = (bytes.len() - ENTRIES_AT) / ENTRY;
-        if usize::try_from(count) != Ok(entries) || !(bytes.len() - ENTRIES_AT).is_multiple_of(ENTRY) {
+        let entries = usize::try_from(count).unwrap_or(usize::MAX);
+        let older_at = entries.checked_mul(ENTRY).and_then(|len| len.checked_add(ENTRIES_AT));
+        let Some(older) = older_at.and_then(|at| bytes.get(at..)) else {
             return Err(format!("{count} entries in {} bytes", bytes.len()));
-        }
+        };
+        let mut older = Older(older);
         let mut producers = Producers::default();
         for _ in 0..entries {
             let id = i64::from_be_bytes(fields.take());
@@ -70,12 +90,42 @@ impl Producers {
             producer.coordinator_epoch = i32::from_be_bytes(fields.take());
             let txn = i64::from_be_bytes(fields.take());
             producer.txn_first_offset = (txn >= 0).then_some(txn);
+            for batch in older.next()? {
+                producer.remember(batch);
+            }
             if batch.last_offset >= 0 {
                 producer.remember(batch);
             }
             producers.by_id.insert(id, producer);
         }
+        if !older.0.is_empty() {
+            return Err(format!("{} bytes too many", older.0.len()));
+        }
         Ok(producers)
+    }
+}
+
+/// What stands behind Kafka's entries; nothing in a file of Kafka's.
+struct Older<'a>(&'a [u8]);
+
+impl Older<'_> {
+    /// The batches of the next producer.
+    fn next(&mut self) -> Result<Vec<ProducerBatch>, String> {
+        let Some((many, rest)) = self.0.split_first() else { return Ok(Vec::new()) };
+        let many = usize::from(*many);
+        if many >= REMEMBERED || rest.len() < many * BATCH {
+            return Err(format!("{many} older batches in {} bytes", rest.len()));
+        }
+        let (batches, rest) = rest.split_at(many * BATCH);
+        self.0 = rest;
+        let mut fields = Fields(batches);
+        let batch = |_| ProducerBatch {
+            last_sequence: i32::from_be_bytes(fields.take()),
+            last_offset: i64::from_be_bytes(fields.take()),
+            offset_delta: i32::from_be_bytes(fields.take()),
+            timestamp: i64::from_be_bytes(fields.take()),
+        };
+        Ok((0..many).map(batch).collect())
     }
 }
 

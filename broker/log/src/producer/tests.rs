@@ -70,8 +70,27 @@ fn a_snapshot_keeps_what_matters() {
     let bytes = producers.to_snapshot();
     let mut loaded = Producers::from_snapshot(&bytes).unwrap();
     assert_eq!(loaded.to_snapshot(), bytes);
-    assert!(append(&mut loaded, &batch(9, 0, 10, 5), 99).unwrap().is_some());
+    // All that may be on its way is known, not only the last one.
+    for (sequence, offset) in [(0, 0), (5, 5), (10, 10)] {
+        let known = append(&mut loaded, &batch(9, 0, sequence, 5), 99).unwrap();
+        assert_eq!(known.map(|batch| batch.first_offset()), Some(offset));
+    }
     assert_eq!(append(&mut loaded, &batch(9, 0, 15, 1), 99).unwrap(), None);
+}
+
+#[test]
+fn a_snapshot_of_kafka_has_the_last_batches_only() {
+    let mut producers = Producers::default();
+    append(&mut producers, &batch(7, 1, 0, 1), 0).unwrap();
+    append(&mut producers, &batch(7, 1, 1, 1), 1).unwrap();
+    let ours = producers.to_snapshot();
+    // The count, one entry, and nothing behind it.
+    let mut kafkas = ours[..10 + 46].to_vec();
+    let crc = crc32c::crc32c(&kafkas[6..]);
+    kafkas[2..6].copy_from_slice(&crc.to_be_bytes());
+    let loaded = Producers::from_snapshot(&kafkas).unwrap();
+    assert_eq!(loaded.get(7).unwrap().batches().len(), 1);
+    assert_eq!(loaded.get(7).unwrap().last_sequence(), 1);
 }
 
 #[test]
