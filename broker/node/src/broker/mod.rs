@@ -71,6 +71,8 @@ pub struct BrokerNode {
     /// Logs that were there at the start and that no assignment has claimed yet.
     found: BTreeMap<LogKey, FoundLog>,
     partitions_in_dir: Vec<usize>,
+    /// Assigned to this broker, and no log directory took them.
+    unhosted: BTreeSet<LogKey>,
     calls: Calls,
     lifecycle: Lifecycle,
     follow: MetadataFollower,
@@ -127,6 +129,7 @@ impl BrokerNode {
             partitions: BTreeMap::new(),
             found: found.into_iter().map(|log| (log.key, log)).collect(),
             partitions_in_dir: vec![0; config.log_dirs.len()],
+            unhosted: BTreeSet::new(),
             calls: Calls::default(),
             lifecycle: Lifecycle::new(start.incarnation, start.previous_broker_epoch, now),
             follow: MetadataFollower::new(now),

@@ -7,8 +7,8 @@ use odradek_core::metadata::image::{Image, Partition as Assignment, Resource};
 use odradek_core::metadata::topic_config::EffectiveConfig;
 use odradek_core::replica::{Leader, LeaderConfig};
 use odradek_core::time::Now;
-use odradek_log::meta::PartitionMetadata;
 use odradek_log::{Log, LogConfig, OpenState};
+use odradek_probe::reached;
 
 use super::BrokerNode;
 use super::partition::{Partition, Role};
@@ -105,13 +105,23 @@ impl BrokerNode {
         if !self.partitions.contains_key(&key)
             && let Err(reason) = self.host(now, key, &name)
         {
-            tracing::error!(topic = %name, partition = key.partition, reason, "cannot host the partition");
+            tracing::error!(topic = %name, partition = key.partition, reason, "cannot host the partition; trying again");
+            self.unhosted.insert(key);
+            self.timers.host_again(now);
             return;
         }
         if assignment.leader == self.config.node_id {
             self.lead(now, key, &assignment, out);
         } else {
             self.copy_from(now, key, &assignment, out);
+        }
+    }
+
+    /// Tries the partitions that could not be hosted, as on a disk that was full.
+    pub(super) fn host_again(&mut self, now: Now, out: &mut Vec<Command>) {
+        for key in std::mem::take(&mut self.unhosted) {
+            reached("hosted at another try");
+            self.assignment_changed(now, key, out);
         }
     }
 
@@ -152,11 +162,9 @@ impl BrokerNode {
                 let dir = self.emptiest_dir().ok_or("no log directory is usable")?;
                 let path = self.config.log_dirs[dir].path.join(format!("{topic}-{}", key.partition));
                 let state = OpenState { clean_shutdown: true, recovery_point: 0, log_start: 0 };
-                let (log, _) = Log::open(self.disk.clone(), path.clone(), config, state, now.wall_ms)
+                let (mut log, _) = Log::open(self.disk.clone(), path, config, state, now.wall_ms)
                     .map_err(|error| error.to_string())?;
-                PartitionMetadata { topic_id: key.topic_id }
-                    .write(self.disk.as_ref(), &path)
-                    .map_err(|error| error.to_string())?;
+                log.set_topic_id(key.topic_id).map_err(|error| error.to_string())?;
                 (log, dir, 0)
             }
         };

@@ -1,9 +1,11 @@
 //! What a broker knows of itself: for metrics, and for the simulator's invariants.
 
+use std::sync::Arc;
+
 use odradek_core::metadata::image::Image;
 
 use super::BrokerNode;
-use super::partition::Role;
+use super::partition::{Partition, Role};
 use crate::event::LogKey;
 
 /// Counts for `/metrics`, made in one walk over the hosted partitions: ask for them when they are scraped.
@@ -60,7 +62,7 @@ pub struct HostedPartition {
     /// Which.
     pub key: LogKey,
     /// The topic's name.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Whether this broker leads it, under `leader_epoch`.
     pub leads: bool,
     /// The epoch that this broker acts under.
@@ -110,16 +112,13 @@ impl BrokerNode {
 
     /// The hosted partitions, in order.
     pub fn hosted(&self) -> impl Iterator<Item = HostedPartition> + '_ {
-        self.partitions.iter().map(|(key, partition)| HostedPartition {
-            key: *key,
-            topic: partition.topic.to_string(),
-            leads: partition.leader().is_some(),
-            leader_epoch: partition.leader_epoch(),
-            high_watermark: partition.high_watermark(),
-            log_start: partition.log.log_start_offset(),
-            log_end: partition.log.log_end_offset(),
-            isr: partition.leader().map(|leader| leader.isr().collect()).unwrap_or_default(),
-        })
+        self.partitions.iter().map(|(key, partition)| hosted(*key, partition))
+    }
+
+    /// One hosted partition.
+    #[must_use]
+    pub fn hosted_partition(&self, key: LogKey) -> Option<HostedPartition> {
+        self.partitions.get(&key).map(|partition| hosted(key, partition))
     }
 
     /// How often rare paths were taken.
@@ -138,5 +137,18 @@ impl BrokerNode {
     #[must_use]
     pub fn log(&self, key: LogKey) -> Option<&odradek_log::Log> {
         self.partitions.get(&key).map(|partition| &partition.log)
+    }
+}
+
+fn hosted(key: LogKey, partition: &Partition) -> HostedPartition {
+    HostedPartition {
+        key,
+        topic: partition.topic.clone(),
+        leads: partition.leader().is_some(),
+        leader_epoch: partition.leader_epoch(),
+        high_watermark: partition.high_watermark(),
+        log_start: partition.log.log_start_offset(),
+        log_end: partition.log.log_end_offset(),
+        isr: partition.leader().map(|leader| leader.isr().collect()).unwrap_or_default(),
     }
 }

@@ -1,12 +1,14 @@
 //! The broker's log directories: what was found in them, checkpoints, syncs and retention.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use odradek_core::time::Now;
 use odradek_log::dirs::{self, FolderKind};
 use odradek_log::meta::{CleanShutdown, PartitionMetadata};
-use odradek_log::{Disk, FlushDone, Log, LogConfig, OpenState, Recovered, checkpoint};
+use odradek_log::{Disk, FlushDone, Log, LogConfig, LogError, OpenState, Recovered, checkpoint};
+use odradek_probe::reached;
 
 use super::BrokerNode;
 use super::config::LogDir;
@@ -119,9 +121,22 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
         let state =
             OpenState { clean_shutdown: clean.is_some(), recovery_point: at(&recovery), log_start: at(&starts) };
         let high_watermark = at(&marks);
+        if clean.is_none() && state.recovery_point == 0 && !has_identity(disk.as_ref(), &found.path) {
+            // The first sync of a log makes this file safe too. So nothing of it was ever synced: a power loss took
+            // the file while the replica was being made, and what is left of the records is copied again.
+            reached("half-made replica removed");
+            tracing::warn!(folder = %found.path.display(), "removed: a power loss took its partition.metadata");
+            disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
+            continue;
+        }
         logs.push(LogToOpen { disk: disk.clone(), found, dir: index, state, high_watermark });
     }
     Ok(ScannedDir { logs, clean_epoch: clean.map(|marker| marker.broker_epoch) })
+}
+
+/// Whether a partition's folder says whose it is. A disk that fails is asked again when the log is opened.
+fn has_identity(disk: &dyn Disk, path: &Path) -> bool {
+    !matches!(PartitionMetadata::read(disk, path), Ok(None) | Err(LogError::Damaged { .. }))
 }
 
 impl BrokerNode {
@@ -296,5 +311,38 @@ impl BrokerNode {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use odradek_log::MemDisk;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn scan(disk: &MemDisk) -> Result<usize, String> {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let dir = LogDir { path: PathBuf::from("/data"), id: Uuid::from_u128(1) };
+        scan_dir(&disk, 0, &dir).map(|scanned| scanned.logs.len())
+    }
+
+    #[test]
+    fn a_replica_that_a_power_loss_left_without_its_id_is_made_anew() {
+        let disk = MemDisk::new();
+        let folder = PathBuf::from("/data/made-0");
+        disk.create_dir_all(&folder).unwrap();
+        PartitionMetadata { topic_id: Uuid::from_u128(7) }.write(&disk, &folder).unwrap();
+        assert_eq!(scan(&disk), Ok(1));
+        disk.remove_file(&folder.join("partition.metadata")).unwrap();
+        // Something of it was synced once, so the file was too: this is damage, and a person has to look.
+        let points = PathBuf::from("/data").join(checkpoint::RECOVERY_POINTS);
+        checkpoint::write(&disk, &points, [("made", 0, 5)]).unwrap();
+        assert_eq!(scan(&disk), Ok(1));
+        checkpoint::write(&disk, &points, [("made", 0, 0)]).unwrap();
+        assert_eq!(scan(&disk), Ok(0));
+        assert!(!disk.exists(&folder));
     }
 }

@@ -12,7 +12,12 @@ pub(super) struct Timers {
     retention_ms: u64,
     recovery_ms: u64,
     high_watermark_ms: u64,
+    /// When partitions that could not be hosted are tried again; never while there are none.
+    host_again_ms: u64,
 }
+
+/// A disk that is full or failing is not asked more often.
+const HOST_AGAIN_MS: u64 = 1_000;
 
 impl Timers {
     pub fn new(config: &BrokerConfig, now: Now) -> Timers {
@@ -20,7 +25,12 @@ impl Timers {
             retention_ms: now.mono_ms + config.retention_check_ms,
             recovery_ms: now.mono_ms + config.recovery_checkpoint_ms,
             high_watermark_ms: now.mono_ms + config.high_watermark_checkpoint_ms,
+            host_again_ms: u64::MAX,
         }
+    }
+
+    pub fn host_again(&mut self, now: Now) {
+        self.host_again_ms = now.mono_ms + HOST_AGAIN_MS;
     }
 }
 
@@ -50,6 +60,10 @@ impl BrokerNode {
                 self.write_all_checkpoints();
             }
         }
+        if now.mono_ms >= self.timers.host_again_ms {
+            self.timers.host_again_ms = u64::MAX;
+            self.host_again(now, out);
+        }
         if now.mono_ms >= self.timers.high_watermark_ms {
             self.timers.high_watermark_ms = now.mono_ms + self.config.high_watermark_checkpoint_ms;
             if self.high_watermarks_due {
@@ -66,6 +80,7 @@ impl BrokerNode {
             self.timers.retention_ms,
             self.timers.recovery_ms,
             self.timers.high_watermark_ms,
+            self.timers.host_again_ms,
             self.rooms.next_deadline(),
         ];
         let others = [

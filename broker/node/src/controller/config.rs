@@ -35,6 +35,8 @@ pub struct ControllerNodeConfig {
     pub snapshot_every_bytes: u64,
     /// A snapshot after so many records.
     pub snapshot_every_records: u64,
+    /// Entries before a snapshot that stay in the log for controllers that lag a little and need no snapshot then.
+    pub keep_entries: u64,
     /// Milliseconds of one tick of the quorum.
     pub tick_ms: u64,
     /// Ticks without a leader before an election, at least 3: with `tick_ms` that is
@@ -62,6 +64,7 @@ impl ControllerNodeConfig {
             controller: ControllerConfig::default(),
             snapshot_every_bytes: 20 << 20,
             snapshot_every_records: 10_000,
+            keep_entries: 1_000,
             tick_ms: 50,
             election_ticks: 20,
             window_bytes: 8 << 20,
@@ -77,6 +80,7 @@ impl ControllerNodeConfig {
             election_ticks: self.election_ticks,
             // Four heartbeats may be lost before an election.
             heartbeat_ticks: (self.election_ticks / 5).max(1),
+            keep_entries: self.keep_entries,
             ..QuorumConfig::new(self.node_id, [], seed)
         }
     }

@@ -186,6 +186,12 @@ impl ControllerNode {
         }
     }
 
+    /// Its term, and whom it voted for in it: for the simulator's invariants.
+    #[must_use]
+    pub fn vote(&self) -> (u64, Option<u64>) {
+        self.quorum.vote()
+    }
+
     /// Whether it decides: it leads, and has applied all that was committed before.
     #[must_use]
     pub fn is_active(&self) -> bool {

@@ -9,6 +9,12 @@ use crate::member::Member;
 use crate::status::{QuorumStatus, Role, VoterStatus};
 
 impl Quorum {
+    /// The newest term, and the member that this one voted for in it, by the library's id.
+    pub fn vote(&self) -> (u64, Option<u64>) {
+        let raft = &self.node.raft;
+        (raft.term, (raft.vote != 0).then_some(raft.vote))
+    }
+
     /// What the quorum looks like from here.
     pub fn status(&self) -> QuorumStatus {
         let raft = &self.node.raft;
