@@ -10,7 +10,7 @@ use odradek_wire::protocol::Decodable;
 
 use crate::network::{Caller, FIRST_CLIENT, Place};
 use crate::process::{Arrived, State};
-use crate::world::{ClientAnswer, Item, World, context};
+use crate::world::{ANY_LIFE, ClientAnswer, Item, World, context};
 
 /// Followers fetch in this version.
 const REPLICA_FETCH_VERSION: i16 = 17;
@@ -42,12 +42,18 @@ impl World {
             }
             Command::Flush { log, job } => {
                 let what = Arrived::Broker(Event::Flushed { log, result: job.run() });
-                let delay = self.rng.range(100, 5_000);
+                let slow_us = self.processes.get(&place).map_or(0, |process| process.slow_us);
+                if slow_us > 0 {
+                    self.counts.add("sync on a slow disk");
+                }
+                let delay = self.rng.range(100, 5_000) + slow_us;
                 self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
             }
             Command::Run(job) => {
                 let what = job.what.clone();
-                if let Err(error) = (job.run)() {
+                if let Err(error) = (job.run)()
+                    && !self.in_trouble(place)
+                {
                     self.findings.push(format!("process {place}: {what}: {error}"));
                 }
             }
@@ -56,7 +62,9 @@ impl World {
                 if let Some(process) = self.processes.get_mut(&place) {
                     let closed = process.broker.as_mut().map_or(Ok(()), |broker| broker.close());
                     process.kill();
-                    if let Err(errors) = closed {
+                    if let Err(errors) = closed
+                        && !self.in_trouble(place)
+                    {
                         self.findings.push(format!("process {place} could not close: {errors:?}"));
                     }
                     self.counts.add("broker stopped in order");
@@ -66,7 +74,7 @@ impl World {
             Command::Fatal { reason, .. } => {
                 // A second life that could not register within its time is started again later, as Kubernetes would.
                 self.trace.numbers(&[5, self.now_us, place as u64]);
-                if !reason.contains("could not register") {
+                if !reason.contains("could not register") && !self.in_trouble(place) {
                     self.findings.push(format!("process {place} gave up: {reason}"));
                 }
                 self.kill(place);
@@ -74,10 +82,14 @@ impl World {
         }
     }
 
+    fn in_trouble(&self, place: Place) -> bool {
+        self.processes.get(&place).is_some_and(|process| process.disk_trouble)
+    }
+
     /// When an answer arrives, and at whom; `None` when it is lost on its way.
     fn way_back(&mut self, place: Place, request: u64) -> Option<(u64, Caller)> {
         let caller = self.network.answered(request)?;
-        let delay = self.delay();
+        let delay = self.delay_or_late();
         if !self.network.reaches(place, caller.place) {
             return None;
         }
@@ -91,6 +103,7 @@ impl World {
     }
 
     fn reply(&mut self, place: Place, request: u64, response: Response) {
+        self.watch_reply(place, request, &response);
         let Some((at, caller)) = self.way_back(place, request) else { return };
         let kind = match response {
             Response::Kafka(kind) => *kind,
@@ -123,6 +136,7 @@ impl World {
                 }
                 let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
                 let to_generation = peer.generation;
+                let connection = self.network.connection((place, generation), (to, to_generation));
                 if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
                     self.counts.add("raft message lost");
                     return;
@@ -132,16 +146,20 @@ impl World {
                     self.counts.add("raft message duplicated");
                 }
                 for _ in 0..copies {
-                    let delay = self.delay();
-                    let connection = self.network.connection((place, generation), (to, to_generation));
+                    let delay = self.delay_or_late();
                     let request = 0;
                     let what =
                         Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
-                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: to_generation, what });
+                    // What waits in the sender's queue goes to whoever is there when it is sent at last.
+                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: ANY_LIFE, what });
                 }
             }
             ControllerCommand::Fatal { reason, .. } => {
-                self.findings.push(format!("controller {place} gave up: {reason}"));
+                if self.in_trouble(place) {
+                    self.counts.add("controller gave up on a disk in trouble");
+                } else {
+                    self.findings.push(format!("controller {place} gave up: {reason}"));
+                }
                 self.kill(place);
             }
             ControllerCommand::Stopped => self.kill(place),
@@ -151,6 +169,7 @@ impl World {
     }
 
     fn controller_reply(&mut self, place: Place, request: u64, response: ControllerResponse) {
+        self.watch_controller_reply(place, request, &response);
         let Some((at, caller)) = self.way_back(place, request) else { return };
         let result = Ok(PeerResponse::Controller(Box::new(response)));
         self.schedule(at, Item::Answer { caller, result: Box::new(result) });

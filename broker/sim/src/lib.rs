@@ -13,6 +13,7 @@ pub mod invariants;
 pub mod network;
 pub mod plan;
 pub mod process;
+pub mod promise;
 pub mod rng;
 pub mod run;
 pub mod trace;

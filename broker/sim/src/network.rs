@@ -33,6 +33,8 @@ pub struct Network {
     cut: BTreeSet<(Place, Place)>,
     /// Connections by their ends: a new one for each life of either end.
     connections: BTreeMap<(Place, u64, Place, u64), u64>,
+    /// When the last request of one life of a place to another place arrives: requests keep their order.
+    arrivals: BTreeMap<(Place, u64, Place), u64>,
 }
 
 impl Network {
@@ -78,6 +80,13 @@ impl Network {
             .range((from.0, from.1, Place::MIN, 0)..=(from.0, from.1, Place::MAX, u64::MAX))
             .map(|((_, _, to, generation), connection)| (*to, *generation, *connection))
             .collect()
+    }
+
+    /// When a request that would arrive at `at_us` does arrive: not before those that were sent earlier.
+    pub fn in_order(&mut self, from: (Place, u64), to: Place, at_us: u64) -> u64 {
+        let last = self.arrivals.entry((from.0, from.1, to)).or_insert(0);
+        *last = at_us.max(*last + 1);
+        *last
     }
 
     /// Loses everything from `from` to `to`.

@@ -2,6 +2,19 @@
 
 use crate::rng::Rng;
 
+/// A topic under load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPlan {
+    /// Its name.
+    pub name: &'static str,
+    /// Its partitions.
+    pub partitions: i32,
+    /// Its replication factor.
+    pub replication_factor: i16,
+    /// Its `min.insync.replicas`.
+    pub min_insync: i32,
+}
+
 /// Drawn from the seed before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -13,14 +26,12 @@ pub struct Plan {
     pub controllers: i32,
     /// Brokers and controllers share processes.
     pub combined: bool,
-    /// Partitions of the topic under load.
-    pub partitions: i32,
-    /// Its replication factor.
-    pub replication_factor: i16,
-    /// Its `min.insync.replicas`.
-    pub min_insync: i32,
-    /// Producers.
+    /// The topics under load.
+    pub topics: Vec<TopicPlan>,
+    /// Idempotent producers with acks=all.
     pub producers: u32,
+    /// Producers with acks 1 or 0.
+    pub loose_producers: u32,
     /// Records that each producer sends in all.
     pub records: u32,
     /// Faults while the load runs.
@@ -31,7 +42,9 @@ pub struct Plan {
     pub delay_us: (u64, u64),
     /// In 1,000 calls, how many lose their connection.
     pub break_per_thousand: u64,
-    /// In 1,000 consensus messages, how many are lost.
+    /// In 1,000 messages, how many are late by up to three seconds.
+    pub late_per_thousand: u64,
+    /// In 1,000 consensus messages, how many are lost, and how many come twice.
     pub raft_loss_per_thousand: u64,
     /// `num.replica.fetchers`.
     pub replica_fetchers: u32,
@@ -39,35 +52,59 @@ pub struct Plan {
     pub rack_aware_reads: bool,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
+    /// Records between two snapshots of the metadata.
+    pub snapshot_every: u64,
+    /// Entries that stay in the controllers' log before a snapshot.
+    pub keep_entries: u64,
+    /// Bytes of metadata entries that controllers keep for brokers; further back there is only the snapshot.
+    pub window_bytes: usize,
 }
+
+/// `min.insync.replicas` of the brokers themselves: of topics that set none.
+pub const DEFAULT_MIN_INSYNC: i32 = 2;
 
 impl Plan {
     /// The plan of a seed.
     #[must_use]
     pub fn of(seed: u64) -> Plan {
         let mut rng = Rng::new(seed);
-        let brokers = rng.range(3, 5) as i32;
-        let controllers = *rng.pick(&[1, 3, 3, 3, 5]);
+        let brokers = *rng.pick(&[3, 3, 3, 4, 4, 5, 6, 7]);
+        let controllers = *rng.pick(&[1, 3, 3, 3, 3, 5]);
         let combined = rng.chance(300) && controllers <= brokers;
-        let replication_factor = rng.range(2, 3) as i16;
+        let mut topics = vec![TopicPlan {
+            name: "ledger",
+            partitions: rng.range(1, 4) as i32,
+            replication_factor: if brokers >= 5 && rng.chance(300) { 4 } else { 3 },
+            min_insync: 2,
+        }];
+        let replication_factor = rng.range(1, 3) as i16;
+        topics.push(TopicPlan { name: "loose", partitions: rng.range(1, 2) as i32, replication_factor, min_insync: 1 });
+        if rng.chance(500) {
+            let min_insync = rng.range(1, 2) as i32;
+            topics.push(TopicPlan { name: "pairs", partitions: 2, replication_factor: 2, min_insync });
+        }
+        let producers = rng.range(2, 3) as u32;
         Plan {
             seed,
             brokers,
             controllers,
             combined,
-            partitions: rng.range(1, 4) as i32,
-            replication_factor,
-            min_insync: if rng.chance(700) { 2 } else { 1 },
-            producers: rng.range(1, 3) as u32,
-            records: rng.range(60, 160) as u32,
-            faults: rng.range(5, 10) as u32,
+            topics,
+            producers,
+            loose_producers: 1,
+            records: (1_200 + rng.range(0, 300) as u32) / (producers + 1),
+            faults: rng.range(6, 10) as u32,
             fault_gap_ms: rng.range(800, 4_000),
             delay_us: *rng.pick(&[(50, 500), (200, 5_000), (1_000, 30_000)]),
             break_per_thousand: *rng.pick(&[0, 1, 10, 30]),
+            late_per_thousand: *rng.pick(&[0, 1, 5]),
             raft_loss_per_thousand: *rng.pick(&[0, 10, 50]),
             replica_fetchers: *rng.pick(&[1, 1, 2, 3]),
             rack_aware_reads: rng.chance(500),
             fetch_session_slots: *rng.pick(&[0, 1, 1_000, 1_000]),
+            snapshot_every: *rng.pick(&[10, 40, 10_000]),
+            keep_entries: *rng.pick(&[5, 1_000]),
+            window_bytes: *rng.pick(&[2_000, 8 << 20]),
         }
     }
 
@@ -82,5 +119,24 @@ impl Plan {
     pub fn controller_ids(&self) -> Vec<i32> {
         let first = if self.combined { 1 } else { 101 };
         (first..first + self.controllers).collect()
+    }
+
+    /// How long the faults take together, about.
+    #[must_use]
+    pub fn load_us(&self) -> u64 {
+        u64::from(self.faults) * (200 + self.fault_gap_ms) / 2 * 1_000
+    }
+
+    /// A partition of the topics under load by its topic's name.
+    #[must_use]
+    pub fn topic_index(&self, name: &str) -> Option<usize> {
+        self.topics.iter().position(|topic| topic.name == name)
+    }
+
+    /// How many in-sync replicas acks=all asks for at least, of a topic with so many replicas.
+    #[must_use]
+    pub fn min_insync(&self, topic: &str, replicas: usize) -> usize {
+        let wanted = self.topic_index(topic).map_or(DEFAULT_MIN_INSYNC, |index| self.topics[index].min_insync);
+        (wanted as usize).min(replicas)
     }
 }

@@ -13,7 +13,7 @@ use odradek_node::event::Event;
 use uuid::Uuid;
 
 use crate::network::Place;
-use crate::plan::Plan;
+use crate::plan::{DEFAULT_MIN_INSYNC, Plan};
 
 /// The one listener of all simulated brokers.
 pub const LISTENER: &str = "PLAINTEXT";
@@ -59,6 +59,14 @@ pub struct Process {
     pub wake_us: Option<u64>,
     /// Wakes in a row within one millisecond: more than a few mean that it spins.
     pub wakes: (u64, u32),
+    /// How far its wall clock is off, milliseconds.
+    pub wall_off_ms: i64,
+    /// Its disk fails or is full: errors of it are no findings.
+    pub disk_trouble: bool,
+    /// How much longer its syncs take, microseconds.
+    pub slow_us: u64,
+    /// Which data and which metadata volume it has: another after a loss.
+    pub volumes: (u32, u32),
     has_broker: bool,
     has_controller: bool,
 }
@@ -77,6 +85,10 @@ impl Process {
             backlog: VecDeque::new(),
             wake_us: None,
             wakes: (0, 0),
+            wall_off_ms: 0,
+            disk_trouble: false,
+            slow_us: 0,
+            volumes: (1, 1),
             has_broker,
             has_controller,
         }
@@ -97,10 +109,9 @@ impl Process {
     /// Starts it, as a process starts over what is on its disk.
     ///
     /// # Errors
-    /// Why it could not start: a finding, since nothing here damages a disk.
+    /// Why it could not start: a finding, unless its disk is in trouble.
     pub fn start(&mut self, plan: &Plan, now: Now) -> Result<(), String> {
         self.generation += 1;
-        self.state = State::Up;
         self.backlog.clear();
         let seed = plan.seed ^ (u64::from(self.place.unsigned_abs()) << 32) ^ self.generation;
         let disk: Arc<dyn Disk> = self.disk.clone();
@@ -109,13 +120,16 @@ impl Process {
             let mut config =
                 ControllerNodeConfig::new(u64::from(self.place.unsigned_abs()), voters, PathBuf::from("/metadata"));
             config.cluster_id = Some(CLUSTER_ID.to_owned());
-            config.snapshot_every_records = 40;
+            config.snapshot_every_records = plan.snapshot_every;
+            config.keep_entries = plan.keep_entries;
+            config.window_bytes = plan.window_bytes;
+            config.controller.server_properties = server_properties();
             let controller = ControllerNode::open(config, disk.clone(), now, seed)
                 .map_err(|error| format!("controller {}: {error}", self.place))?;
             self.controller = Some(controller);
         }
         if self.has_broker {
-            let config = broker_config(self.place, plan);
+            let config = broker_config(self.place, self.volumes.0, plan);
             let dir = config.log_dirs[0].clone();
             disk.create_dir_all(&dir.path).map_err(|error| error.to_string())?;
             let scanned = scan_dir(&disk, 0, &dir)?;
@@ -130,7 +144,34 @@ impl Process {
             };
             self.broker = Some(BrokerNode::new(config, disk, found, start, now));
         }
+        self.state = State::Up;
         Ok(())
+    }
+
+    /// The power goes while it is down: what was not synced is lost, or a part of it, down to single sectors.
+    pub fn power_loss(&mut self, tear: u64) {
+        self.disk.power_loss(Some(tear));
+    }
+
+    /// The data volume is replaced by an empty one, while it is down.
+    pub fn lose_data(&mut self) {
+        self.lose("/data");
+        self.volumes.0 += 1;
+    }
+
+    /// The metadata volume is replaced by an empty one, while it is down.
+    pub fn lose_metadata(&mut self) {
+        self.lose("/metadata");
+        self.volumes.1 += 1;
+    }
+
+    fn lose(&self, dir: &str) {
+        let dir = PathBuf::from(dir);
+        if self.disk.exists(&dir) {
+            // A disk in memory without faults has no error to give here.
+            let _ = self.disk.remove_dir_all(&dir);
+            let _ = self.disk.sync_dir(std::path::Path::new("/"));
+        }
     }
 
     /// kill -9: what was written stays in the page cache.
@@ -143,7 +184,13 @@ impl Process {
     }
 }
 
-fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
+/// The keys that are not Kafka's defaults, on brokers and controllers.
+fn server_properties() -> BTreeMap<String, String> {
+    BTreeMap::from([("min.insync.replicas".to_owned(), DEFAULT_MIN_INSYNC.to_string())])
+}
+
+fn broker_config(id: i32, volume: u32, plan: &Plan) -> BrokerConfig {
+    let replication_factor = 3;
     BrokerConfig {
         node_id: id,
         cluster_id: Some(CLUSTER_ID.to_owned()),
@@ -158,7 +205,9 @@ fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
         controllers: plan.controller_ids(),
         log_dirs: vec![LogDir {
             path: PathBuf::from("/data"),
-            id: Uuid::from_u128(0x5150_0000_0000_0000_0000_0000_0000_0000 | u128::from(id.unsigned_abs())),
+            id: Uuid::from_u128(
+                0x5150_0000_0000_0000_0000_0000_0000_0000 | (u128::from(volume) << 32) | u128::from(id.unsigned_abs()),
+            ),
         }],
         log_dir_reserve_bytes: 0,
         heartbeat_interval_ms: 250,
@@ -179,11 +228,11 @@ fn broker_config(id: i32, plan: &Plan) -> BrokerConfig {
         fetch_max_bytes: 50 << 20,
         auto_create_topics: false,
         num_partitions: 1,
-        default_replication_factor: plan.replication_factor,
+        default_replication_factor: replication_factor,
         offsets_topic_partitions: 3,
-        offsets_topic_replication_factor: plan.replication_factor,
+        offsets_topic_replication_factor: replication_factor,
         offsets_topic_segment_bytes: 100 << 20,
-        server_properties: BTreeMap::new(),
+        server_properties: server_properties(),
         retention_check_ms: 300_000,
         recovery_checkpoint_ms: 5_000,
         high_watermark_checkpoint_ms: 2_000,

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use odradek_core::metadata::image::Image;
 use odradek_core::time::Now;
 use odradek_node::controller::ControllerEvent;
 use odradek_node::event::{CallError, Event, ListenerRole, PeerResponse, Request, RequestContext};
 use odradek_wire::messages::ResponseKind;
 
 use crate::counts::Counts;
+use crate::invariants::Watch;
 use crate::network::{Caller, FIRST_CLIENT, Network, Place};
 use crate::plan::Plan;
 use crate::process::{Arrived, LISTENER, Process, State};
+use crate::promise::Promise;
 use crate::rng::Rng;
 use crate::trace::Trace;
 
@@ -19,6 +22,9 @@ const WALL_START_MS: i64 = 1_790_000_000_000;
 
 /// More wakes than this in one millisecond are work for nothing.
 const SPINS: u32 = 200;
+
+/// In place of a generation: whatever life the process is in when it arrives.
+pub(crate) const ANY_LIFE: u64 = u64::MAX;
 
 /// What a client gets.
 #[derive(Debug)]
@@ -75,6 +81,7 @@ pub struct World {
     pub plan: Plan,
     /// Virtual microseconds since the start.
     pub now_us: u64,
+    known: Image,
     queue: BTreeMap<(u64, u64), Item>,
     sequence: u64,
     /// The processes, by place.
@@ -89,6 +96,10 @@ pub struct World {
     pub trace: Trace,
     /// How often what happened.
     pub counts: Counts,
+    /// What was promised, and what was not.
+    pub promise: Promise,
+    /// Looks at requests and answers.
+    pub watch: Watch,
     /// Found by the processes themselves: each is a failure of the run.
     pub findings: Vec<String>,
 }
@@ -106,6 +117,7 @@ impl World {
         }
         World {
             now_us: 1_000_000,
+            known: Image::new(),
             queue: BTreeMap::new(),
             sequence: 0,
             processes,
@@ -114,16 +126,41 @@ impl World {
             lossy: true,
             trace: Trace::default(),
             counts: Counts::default(),
+            promise: Promise::default(),
+            watch: Watch::default(),
             findings: Vec::new(),
             plan,
         }
     }
 
-    /// Both clocks of every process.
+    /// The wall clock where it is right.
     #[must_use]
-    pub fn now(&self) -> Now {
-        let ms = self.now_us / 1_000;
-        Now::new(ms, WALL_START_MS + i64::try_from(ms).unwrap_or(0))
+    pub fn wall_ms(&self) -> i64 {
+        WALL_START_MS + i64::try_from(self.now_us / 1_000).unwrap_or(0)
+    }
+
+    /// Both clocks of a process. The monotonic one never jumps.
+    #[must_use]
+    pub fn now_at(&self, place: Place) -> Now {
+        let off = self.processes.get(&place).map_or(0, |process| process.wall_off_ms);
+        Now::new(self.now_us / 1_000, self.wall_ms() + off)
+    }
+
+    /// The newest committed metadata that any process had when it was last looked for.
+    #[must_use]
+    pub fn known_image(&self) -> &Image {
+        match self.newest_image() {
+            Some(image) if image.offset() > self.known.offset() => image,
+            _ => &self.known,
+        }
+    }
+
+    /// The newest committed metadata that any process has just now.
+    #[must_use]
+    pub fn newest_image(&self) -> Option<&Image> {
+        let controllers = self.processes.values().filter_map(|it| it.controller.as_ref()).map(|it| it.image());
+        let brokers = self.processes.values().filter_map(|it| it.broker.as_ref()).map(|it| it.image());
+        controllers.chain(brokers).max_by_key(|image| image.offset())
     }
 
     pub(crate) fn schedule(&mut self, at_us: u64, item: Item) {
@@ -136,15 +173,29 @@ impl World {
         self.rng.range(low, high)
     }
 
+    /// As [`World::delay`]; now and then much longer.
+    pub(crate) fn delay_or_late(&mut self) -> u64 {
+        let delay = self.delay();
+        if self.lossy && self.plan.late_per_thousand > 0 && self.rng.chance(self.plan.late_per_thousand) {
+            self.counts.add("message late");
+            return delay + self.rng.range(100_000, 3_000_000);
+        }
+        delay
+    }
+
     /// Starts a process that is down.
     pub fn start(&mut self, place: Place) {
-        let now = self.now();
-        let plan = self.plan.clone();
+        let now = self.now_at(place);
         let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Down) else {
             return;
         };
-        if let Err(reason) = process.start(&plan, now) {
-            self.findings.push(format!("process {place} does not start: {reason}"));
+        if let Err(reason) = process.start(&self.plan, now) {
+            process.kill();
+            if process.disk_trouble {
+                self.counts.add("start refused by a disk in trouble");
+            } else {
+                self.findings.push(format!("process {place} does not start: {reason}"));
+            }
             return;
         }
         let generation = process.generation;
@@ -174,6 +225,53 @@ impl World {
         process.kill();
         self.trace.numbers(&[2, self.now_us, place as u64]);
         self.gone(place, generation);
+    }
+
+    /// The power of a process that is down goes: what was not synced may be lost.
+    pub fn lose_power(&mut self, place: Place, tear: u64) {
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Down) else {
+            return;
+        };
+        process.power_loss(tear);
+        if process.is_broker() {
+            self.note_loss(place);
+        }
+    }
+
+    /// The data (or metadata) volume of a process that is down is replaced by an empty one.
+    pub fn lose_volume(&mut self, place: Place, data: bool) {
+        let Some(process) = self.processes.get_mut(&place).filter(|process| process.state == State::Down) else {
+            return;
+        };
+        if data {
+            process.lose_data();
+            self.note_loss(place);
+        } else {
+            process.lose_metadata();
+            self.promise.lose_controller(place);
+        }
+    }
+
+    fn note_loss(&mut self, place: Place) {
+        self.known = self.known_image().clone();
+        self.promise.lose(&self.plan, &self.known, place);
+    }
+
+    /// Looks at what is promised just now.
+    pub fn look_at_promise(&mut self) {
+        self.known = self.known_image().clone();
+        let mut promise = std::mem::take(&mut self.promise);
+        promise.look(self);
+        self.promise = promise;
+    }
+
+    /// The controller that decides, when there is one (the one of the newest term, when an older one does not know
+    /// yet).
+    #[must_use]
+    pub fn active_controller(&self) -> Option<Place> {
+        let controllers = self.processes.values().filter_map(|it| Some((it.place, it.controller.as_ref()?)));
+        let active = controllers.filter(|(_, controller)| controller.is_active());
+        active.max_by_key(|(_, controller)| controller.vote().0).map(|(place, _)| place)
     }
 
     pub(crate) fn gone(&mut self, place: Place, generation: u64) {
@@ -255,7 +353,7 @@ impl World {
         let deadline = self.now_us + timeout_ms * 1_000;
         let up = self.processes.get(&to).filter(|process| process.state != State::Down);
         let generation = up.map(|process| process.generation);
-        let delay = self.delay();
+        let delay = self.delay_or_late();
         self.network.call_lost(caller);
         self.end_call(deadline, caller, Err(CallError::TimedOut));
         if !self.network.reaches(caller.place, to) {
@@ -275,7 +373,8 @@ impl World {
         let request = self.network.call(caller, to);
         let connection = self.network.connection((caller.place, caller.generation), (to, generation));
         let what = arrive(connection, request);
-        self.schedule(self.now_us + delay, Item::Arrive { place: to, generation, what });
+        let at = self.network.in_order((caller.place, caller.generation), to, self.now_us + delay);
+        self.schedule(at, Item::Arrive { place: to, generation, what });
     }
 
     pub(crate) fn end_call(&mut self, at_us: u64, caller: Caller, result: Result<PeerResponse, CallError>) {
@@ -333,9 +432,8 @@ impl World {
     }
 
     fn arrive(&mut self, place: Place, generation: u64, what: Arrived) {
-        let Some(process) = self.processes.get_mut(&place).filter(|process| process.generation == generation) else {
-            return;
-        };
+        let there = |process: &&mut Process| generation == ANY_LIFE || process.generation == generation;
+        let Some(process) = self.processes.get_mut(&place).filter(there) else { return };
         match process.state {
             State::Up => self.turn(place, Some(what)),
             State::Paused => process.backlog.push_back(what),
@@ -345,7 +443,10 @@ impl World {
 
     /// One turn of the loops of a process.
     fn turn(&mut self, place: Place, what: Option<Arrived>) {
-        let now = self.now();
+        let now = self.now_at(place);
+        if let Some(what) = &what {
+            self.watch_request(place, what);
+        }
         let Some(process) = self.processes.get_mut(&place) else { return };
         let generation = process.generation;
         let (broker_event, controller_event) = match what {
@@ -362,6 +463,9 @@ impl World {
                     controller.handle(now, ControllerEvent::Timer, &mut controller_commands);
                 }
                 None => {}
+            }
+            if let Err(finding) = self.watch.votes.look(place, controller.vote()) {
+                self.findings.push(finding);
             }
         }
         if let Some(broker) = &mut process.broker {
@@ -381,6 +485,10 @@ impl World {
                 process.wake_us = Some(at);
                 self.schedule(at, Item::Wake { place, generation });
             }
+        }
+        // While something is missing, no state of the metadata may be overlooked.
+        if self.promise.is_strained() && self.newest_image().is_some_and(|image| image.offset() > self.known.offset()) {
+            self.look_at_promise();
         }
         self.trace.numbers(&[4, self.now_us, place as u64, commands.len() as u64, controller_commands.len() as u64]);
         for command in controller_commands {

@@ -1,8 +1,8 @@
 //! M10: what followers' fetches cost in a cluster where nothing happens, and where a little does.
 
-use odradek_sim::client::{Client, Common, Ledger, Producer, Setup};
+use odradek_sim::client::{Acks, Client, Common, Ledger, Producer, Setup};
 use odradek_sim::network::FIRST_CLIENT;
-use odradek_sim::plan::Plan;
+use odradek_sim::plan::{Plan, TopicPlan};
 use odradek_sim::rng::Rng;
 use odradek_sim::world::{Happened, World};
 
@@ -45,16 +45,15 @@ fn an_idle_cluster_looks_at_nothing_and_a_record_costs_what_it_touches() {
     plan.brokers = 3;
     plan.controllers = 1;
     plan.combined = false;
-    plan.partitions = PARTITIONS;
-    plan.replication_factor = 3;
-    plan.min_insync = 2;
+    plan.topics = vec![TopicPlan { name: "ledger", partitions: PARTITIONS, replication_factor: 3, min_insync: 2 }];
+    plan.late_per_thousand = 0;
     plan.break_per_thousand = 0;
     plan.raft_loss_per_thousand = 0;
     plan.fetch_session_slots = 1_000;
     let mut rng = Rng::new(7);
     let mut clients: Vec<Box<dyn Client>> = vec![
         Box::new(Setup::new(Common::new(FIRST_CLIENT, rng.fork()))),
-        Box::new(Producer::new(Common::new(FIRST_CLIENT + 1, rng.fork()), 20)),
+        Box::new(Producer::new(Common::new(FIRST_CLIENT + 1, rng.fork()), Acks::Idempotent, vec![0], 20, 1_000_000)),
     ];
     let mut ledger = Ledger::default();
     let mut world = World::new(plan);

@@ -1,40 +1,36 @@
-//! A consumer of one partition from its start on.
+//! A consumer of one partition from its start on, which commits its position now and then, and begins again from there.
 
-use odradek_node::event::Request;
 use odradek_wire::batch::{RecordBatches, records};
 use odradek_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use odradek_wire::messages::{BrokerId, FetchRequest, FetchResponse, RequestKind, ResponseKind};
 use odradek_wire::protocol::StrBytes;
 
-use super::{Client, Common, Ledger};
+use super::commits::{Commits, Committed};
+use super::{Client, Common, Ledger, Tp, Value};
 use crate::network::Place;
 use crate::world::{ClientAnswer, World};
 
 const FETCH: (i16, i16) = (1, 17);
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// The consumer.
 #[derive(Debug)]
 pub struct Consumer {
     common: Common,
-    partition: i32,
+    commits: Commits,
+    at: Tp,
     position: i64,
     call: Option<u64>,
     /// The replica that the leader named (KIP-392).
     near: Option<Place>,
-    last_high_watermark: i64,
 }
 
 impl Consumer {
-    /// A consumer of `partition`.
+    /// A consumer of that partition.
     #[must_use]
-    pub fn new(common: Common, partition: i32) -> Consumer {
-        Consumer { common, partition, position: 0, call: None, near: None, last_high_watermark: -1 }
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn position(&self) -> (i32, i64) {
-        (self.partition, self.position)
+    pub fn new(common: Common, at: Tp) -> Consumer {
+        let commits = Commits::new(format!("group-{}", common.place), at);
+        Consumer { common, commits, at, position: 0, call: None, near: None }
     }
 
     fn fetched(&mut self, response: FetchResponse, world: &mut World, ledger: &mut Ledger) {
@@ -51,27 +47,35 @@ impl Consumer {
             0 => self.near,
             _ => self.near.take(),
         };
-        if data.error_code != 0 {
-            // A follower may not have it; the leader knows better.
-            if data.error_code == 1 && near.is_none() {
-                ledger.findings.push(format!(
-                    "partition {}: offset {} was read up to before and is out of range now",
-                    self.partition, self.position
-                ));
-            }
-            return self.common.refresh(world);
-        }
         if near.is_some() && data.records.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
             world.counts.add("consumer read from a follower");
+        }
+        if data.error_code != 0 {
+            // A follower may not have it; the leader knows better.
+            if data.error_code == OFFSET_OUT_OF_RANGE && near.is_none() {
+                let why = format!("{:?}: offset {} was read before and is out of range now", self.at, self.position);
+                if world.promise.unless_excused(&world.plan, self.at, why, &mut ledger.findings) {
+                    self.position = 0;
+                }
+            }
+            return self.common.refresh(world);
         }
         let before = self.position;
         if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty())
             && let Err(reason) = self.take(bytes, data.high_watermark, world, ledger)
         {
-            ledger.findings.push(format!("partition {}: {reason}", self.partition));
+            let why = format!("{:?}: {reason}", self.at);
+            world.promise.unless_excused(&world.plan, self.at, why, &mut ledger.findings);
         }
-        self.last_high_watermark = data.high_watermark;
-        if self.position == before { self.common.later(world) } else { self.wake(world, ledger) }
+        if self.position == before {
+            return self.common.later(world);
+        }
+        if self.common.rng.chance(150) {
+            self.commits.commit(self.position, &mut self.common, world);
+        } else if self.common.rng.chance(20) {
+            self.commits.read_back(&mut self.common, world);
+        }
+        self.wake(world, ledger);
     }
 
     fn take(
@@ -85,26 +89,23 @@ impl Consumer {
         for batch in &batches.batches {
             for record in records(&batches.batch_bytes(batch)).map_err(|error| error.to_string())? {
                 let record = record.map_err(|error| error.to_string())?;
-                if record.offset < self.position {
+                let offset = record.offset;
+                if offset < self.position {
                     continue;
                 }
-                if record.offset >= high_watermark {
-                    return Err(format!(
-                        "offset {} was served above the high watermark {high_watermark}",
-                        record.offset
-                    ));
+                if offset >= high_watermark {
+                    return Err(format!("offset {offset} was served above the high watermark {high_watermark}"));
                 }
-                if record.offset != self.position {
-                    return Err(format!("offset {} follows {}", record.offset, self.position - 1));
+                if offset != self.position {
+                    return Err(format!("offset {offset} follows {}", self.position - 1));
                 }
-                self.position = record.offset + 1;
+                self.position = offset + 1;
+                ledger.operations += 1;
                 world.counts.add("records consumed");
-                let value = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
-                let at = (self.partition, record.offset);
-                if let Some(other) = ledger.consumed.get(&at).filter(|other| **other != value) {
-                    return Err(format!("offset {} was {other} for one consumer and is {value} now", record.offset));
+                let value = Value::parse(record.value.as_deref().unwrap_or_default())?;
+                if let Some(other) = ledger.consumed.insert((self.at, offset), value).filter(|other| *other != value) {
+                    return Err(format!("offset {offset} was {other} for one consumer and is {value} now"));
                 }
-                ledger.consumed.insert(at, value);
             }
         }
         Ok(())
@@ -113,19 +114,20 @@ impl Consumer {
 
 impl Client for Consumer {
     fn wake(&mut self, world: &mut World, _ledger: &mut Ledger) {
+        self.commits.wake(&mut self.common, world);
         if self.call.is_some() {
             return;
         }
-        let Some((leader, epoch)) = self.common.leaders.by_partition.get(&self.partition).copied() else {
-            return self.common.refresh(world);
-        };
+        let leader = self.common.leaders.by_partition.get(&self.at).copied();
+        let topic_id = self.common.leaders.topic_ids.get(&self.at.0).copied();
+        let (Some((leader, epoch)), Some(topic_id)) = (leader, topic_id) else { return self.common.refresh(world) };
         let partition = FetchPartition::default()
-            .with_partition(self.partition)
+            .with_partition(self.at.1)
             .with_current_leader_epoch(epoch)
             .with_last_fetched_epoch(-1)
             .with_fetch_offset(self.position)
             .with_partition_max_bytes(1 << 20);
-        let topic = FetchTopic::default().with_topic_id(self.common.leaders.topic_id).with_partitions(vec![partition]);
+        let topic = FetchTopic::default().with_topic_id(topic_id).with_partitions(vec![partition]);
         let mut body = FetchRequest::default()
             .with_max_wait_ms(500)
             .with_min_bytes(1)
@@ -135,11 +137,22 @@ impl Client for Consumer {
         body.replica_state.replica_id = BrokerId(-1);
         body.rack_id = StrBytes::from_string(format!("rack-{}", self.common.place % 3));
         let from = self.near.unwrap_or(leader);
-        self.call = Some(self.common.call(world, from, FETCH, Request::Kafka(Box::new(RequestKind::Fetch(body)))));
+        self.call = Some(self.common.ask(world, from, FETCH, RequestKind::Fetch(body)));
     }
 
     fn answer(&mut self, call: u64, answer: ClientAnswer, world: &mut World, ledger: &mut Ledger) {
-        let Some(answer) = self.common.take_metadata(call, answer) else { return self.common.later(world) };
+        let Some(answer) = self.common.take_metadata(call, answer, world) else { return self.common.later(world) };
+        let answer = match self.commits.answer(call, answer, &mut self.common, world, ledger) {
+            Ok(Committed::Nothing) => return,
+            // A consumer that begins again does so from what is committed.
+            Ok(Committed::At(offset)) => {
+                self.position = self.position.min(offset.max(0));
+                // What is on its way was asked from where it was.
+                self.call = None;
+                return self.wake(world, ledger);
+            }
+            Err(answer) => answer,
+        };
         if self.call != Some(call) {
             return;
         }
@@ -157,6 +170,6 @@ impl Client for Consumer {
     }
 
     fn is_done(&self) -> bool {
-        true
+        !self.commits.is_busy()
     }
 }

@@ -1,11 +1,16 @@
 //! Clients with retries, as real ones have them, and a ledger of what they were told.
 
+mod admin;
+mod commits;
 mod consumer;
+mod ledger;
 mod producer;
 mod setup;
 
+pub use admin::{Admin, CONFIG_KEY};
 pub use consumer::Consumer;
-pub use producer::Producer;
+pub use ledger::{Expected, Ledger, Tp, Value};
+pub use producer::{Acks, Producer};
 pub use setup::Setup;
 
 use std::collections::BTreeMap;
@@ -20,31 +25,18 @@ use crate::network::Place;
 use crate::rng::Rng;
 use crate::world::{ClientAnswer, World};
 
-/// The topic under load.
-pub const TOPIC: &str = "ledger";
 const METADATA: (i16, i16) = (3, 12);
 const BACKOFF_US: u64 = 100_000;
-
-/// What clients sent, were told and saw.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// Every value that left a producer, with its partition.
-    pub sent: BTreeMap<String, i32>,
-    /// What was acknowledged with acks=all: where, and the value.
-    pub acknowledged: BTreeMap<(i32, i64), String>,
-    /// What consumers saw: where, and the value.
-    pub consumed: BTreeMap<(i32, i64), String>,
-    /// Broken promises that a client saw by itself.
-    pub findings: Vec<String>,
-}
+/// Clients wait this long for an answer.
+pub(crate) const CALL_TIMEOUT_MS: u64 = 3_000;
 
 /// Where a client believes the leaders to be.
 #[derive(Debug, Default, Clone)]
 pub struct Leaders {
-    /// The topic's id.
-    pub topic_id: Uuid,
+    /// The topics' ids.
+    pub topic_ids: BTreeMap<usize, Uuid>,
     /// Leader by partition, with its epoch.
-    pub by_partition: BTreeMap<i32, (Place, i32)>,
+    pub by_partition: BTreeMap<Tp, (Place, i32)>,
 }
 
 /// What every client has.
@@ -70,27 +62,36 @@ impl Common {
     /// Sends a request and names the call.
     pub fn call(&mut self, world: &mut World, to: Place, api: (i16, i16), body: Request) -> u64 {
         self.next_call += 1;
-        world.client_call(self.place, self.next_call, to, api, body, 3_000);
+        world.client_call(self.place, self.next_call, to, api, body, CALL_TIMEOUT_MS);
         self.next_call
+    }
+
+    /// As [`Common::call`], for what is not Produce.
+    pub fn ask(&mut self, world: &mut World, to: Place, api: (i16, i16), body: RequestKind) -> u64 {
+        self.call(world, to, api, Request::Kafka(Box::new(body)))
     }
 
     /// Any broker, as from a bootstrap list.
     pub fn any_broker(&mut self, world: &World) -> Place {
-        let brokers = world.plan.broker_ids();
-        *self.rng.pick(&brokers)
+        self.rng.range(1, u64::from(world.plan.brokers.unsigned_abs())) as Place
     }
 
-    /// Asks for the leaders.
+    /// Asks for the leaders, unless that is under way.
     pub fn refresh(&mut self, world: &mut World) {
+        if self.metadata_call.is_some() {
+            return;
+        }
         let to = self.any_broker(world);
-        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_static_str(TOPIC))));
-        let body = MetadataRequest::default().with_topics(Some(vec![topic]));
-        let call = self.call(world, to, METADATA, Request::Kafka(Box::new(RequestKind::Metadata(body))));
-        self.metadata_call = Some(call);
+        let topic = |name: &'static str| {
+            MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_static_str(name))))
+        };
+        let topics = world.plan.topics.iter().map(|plan| topic(plan.name)).collect();
+        let body = MetadataRequest::default().with_topics(Some(topics));
+        self.metadata_call = Some(self.ask(world, to, METADATA, RequestKind::Metadata(body)));
     }
 
     /// Takes the answer to [`Common::refresh`]; hands back any other.
-    pub fn take_metadata(&mut self, call: u64, answer: ClientAnswer) -> Option<ClientAnswer> {
+    pub fn take_metadata(&mut self, call: u64, answer: ClientAnswer, world: &World) -> Option<ClientAnswer> {
         if self.metadata_call != Some(call) {
             return Some(answer);
         }
@@ -98,23 +99,23 @@ impl Common {
         if let ClientAnswer::Kafka(kind) = answer
             && let ResponseKind::Metadata(response) = *kind
         {
-            self.learn(&response);
+            self.learn(&response, world);
         }
         None
     }
 
-    fn learn(&mut self, response: &MetadataResponse) {
-        for topic in &response.topics {
-            if topic.error_code != 0 {
-                continue;
-            }
-            self.leaders.topic_id = topic.topic_id;
+    fn learn(&mut self, response: &MetadataResponse, world: &World) {
+        for topic in response.topics.iter().filter(|topic| topic.error_code == 0) {
+            let name = topic.name.as_ref().map(|name| name.as_str()).unwrap_or_default();
+            let Some(index) = world.plan.topic_index(name) else { continue };
+            self.leaders.topic_ids.insert(index, topic.topic_id);
             for partition in &topic.partitions {
                 let (leader, epoch) = (partition.leader_id.0, partition.leader_epoch);
-                let known = self.leaders.by_partition.get(&partition.partition_index);
+                let at = (index, partition.partition_index);
+                let known = self.leaders.by_partition.get(&at);
                 // As Kafka's clients do (KIP-320): what an older epoch says is of the past.
                 if leader >= 0 && known.is_none_or(|(_, known)| epoch >= *known) {
-                    self.leaders.by_partition.insert(partition.partition_index, (leader, epoch));
+                    self.leaders.by_partition.insert(at, (leader, epoch));
                 }
             }
         }

@@ -1,139 +1,260 @@
-//! An idempotent producer with acks=all: one batch at a time, sent again until it is acknowledged.
+//! A producer as Kafka's clients are: up to five batches of a partition on their way, sent again in their order until
+//! they are acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use odradek_node::event::{ProducePartition, ProduceRequest, Request};
 use odradek_wire::batch::{BatchBuilder, RecordBatches};
 use odradek_wire::messages::{InitProducerIdRequest, ProducerId, RequestKind, ResponseKind};
 use uuid::Uuid;
 
-use super::{Client, Common, Ledger, TOPIC};
+use super::{Client, Common, Ledger, Tp, Value};
 use crate::world::{ClientAnswer, World};
 
 const PRODUCE: (i16, i16) = (0, 9);
 const INIT_PRODUCER_ID: (i16, i16) = (22, 4);
 const ACKS_TIMEOUT_MS: i32 = 2_000;
+/// `max.in.flight.requests.per.connection`: more would outlive what brokers remember of a producer.
+const MAX_IN_FLIGHT: usize = 5;
 
+const CORRUPT_MESSAGE: i16 = 2;
 const NOT_ENOUGH_REPLICAS: i16 = 19;
 const NOT_ENOUGH_REPLICAS_AFTER_APPEND: i16 = 20;
-/// Errors that end an idempotent producer; with promises kept none of them ever comes.
-const FATAL: [i16; 5] = [45, 46, 47, 59, 2];
+const OUT_OF_ORDER_SEQUENCE: i16 = 45;
+const DUPLICATE_SEQUENCE: i16 = 46;
+const INVALID_PRODUCER_EPOCH: i16 = 47;
+const UNKNOWN_PRODUCER_ID: i16 = 59;
+
+/// What a producer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acks {
+    /// All, with idempotence.
+    Idempotent,
+    /// The leader's.
+    Leader,
+    /// None.
+    None,
+}
+
+impl Acks {
+    fn code(self) -> i16 {
+        match self {
+            Acks::Idempotent => -1,
+            Acks::Leader => 1,
+            Acks::None => 0,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Batch {
-    partition: i32,
+    /// Which one of its lane.
+    ordinal: usize,
     sequence: i32,
-    values: Vec<String>,
+    values: Vec<Value>,
+    padding: usize,
     tries: u32,
+    call: Option<u64>,
+}
+
+/// The batches of one partition that are not acknowledged, in order.
+#[derive(Debug, Default)]
+struct Lane {
+    next_ordinal: usize,
+    next_sequence: i32,
+    batches: VecDeque<Batch>,
+    /// One failed: nothing is sent until all that are on their way came back.
+    draining: bool,
+    /// The first batch is acknowledged. A broker takes any sequence of a producer that it does not know, so nothing may
+    /// overtake the first one.
+    begun: bool,
 }
 
 /// The producer.
 #[derive(Debug)]
 pub struct Producer {
     common: Common,
+    acks: Acks,
+    topics: Vec<usize>,
     id: Option<(i64, i16)>,
-    sequences: BTreeMap<i32, i32>,
+    init_call: Option<u64>,
+    lanes: BTreeMap<Tp, Lane>,
     left: u32,
     named: u32,
-    current: Option<Batch>,
-    call: Option<u64>,
+    /// When it has the next record.
+    next_us: u64,
+    pace_us: u64,
 }
 
 impl Producer {
-    /// A producer of `records` records.
+    /// A producer of `records` records to these topics of the plan, at such a pace that they take `over_us` together.
     #[must_use]
-    pub fn new(common: Common, records: u32) -> Producer {
-        Producer { common, id: None, sequences: BTreeMap::new(), left: records, named: 0, current: None, call: None }
+    pub fn new(common: Common, acks: Acks, topics: Vec<usize>, records: u32, over_us: u64) -> Producer {
+        Producer {
+            common,
+            acks,
+            topics,
+            id: None,
+            init_call: None,
+            lanes: BTreeMap::new(),
+            left: records,
+            named: 0,
+            next_us: 0,
+            pace_us: over_us / (u64::from(records) / 2).max(1),
+        }
     }
 
     fn init(&mut self, world: &mut World) {
+        if self.init_call.is_some() {
+            return;
+        }
         let body = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
         let to = self.common.any_broker(world);
-        let body = Request::Kafka(Box::new(RequestKind::InitProducerId(body)));
-        self.call = Some(self.common.call(world, to, INIT_PRODUCER_ID, body));
+        self.init_call = Some(self.common.ask(world, to, INIT_PRODUCER_ID, RequestKind::InitProducerId(body)));
     }
 
-    fn next_batch(&mut self, world: &World, ledger: &mut Ledger) {
-        if self.current.is_some() || self.left == 0 {
+    fn next_batch(&mut self, world: &mut World, ledger: &mut Ledger) {
+        if self.left == 0 || world.now_us < self.next_us {
             return;
         }
-        let partition = self.common.rng.range(0, u64::from(world.plan.partitions.unsigned_abs()) - 1) as i32;
+        let topic = *self.common.rng.pick(&self.topics);
+        let partitions = u64::from(world.plan.topics[topic].partitions.unsigned_abs());
+        let at = (topic, self.common.rng.range(0, partitions - 1) as i32);
+        let most = if self.acks == Acks::Idempotent { MAX_IN_FLIGHT } else { 1 };
+        self.next_us = world.now_us + self.common.rng.range(self.pace_us / 2, self.pace_us * 3 / 2);
+        world.schedule_client(self.next_us, self.common.place);
+        let lane = self.lanes.entry(at).or_default();
+        // Not more than the broker remembers may pass one whose answer was lost.
+        if lane.batches.front().is_some_and(|oldest| lane.next_ordinal - oldest.ordinal >= most) {
+            return;
+        }
         let many = (self.common.rng.range(1, 4) as u32).min(self.left);
-        let sequence = *self.sequences.entry(partition).or_insert(0);
         let mut values = Vec::new();
         for _ in 0..many {
             self.named += 1;
-            let value = format!("{}-{}", self.common.place, self.named);
-            ledger.sent.insert(value.clone(), partition);
+            let value = Value { producer: self.common.place, number: self.named };
+            ledger.sent.insert(value, at);
             values.push(value);
         }
         self.left -= many;
-        self.current = Some(Batch { partition, sequence, values, tries: 0 });
+        let padding = if self.common.rng.chance(100) { 600 } else { 40 };
+        let (ordinal, sequence) = (lane.next_ordinal, lane.next_sequence);
+        lane.batches.push_back(Batch { ordinal, sequence, values, padding, tries: 0, call: None });
+        lane.next_ordinal += 1;
+        lane.next_sequence += many as i32;
     }
 
-    fn send(&mut self, world: &mut World, ledger: &mut Ledger) {
-        let (Some(batch), Some((id, epoch))) = (&mut self.current, self.id) else { return };
-        let Some((leader, _)) = self.common.leaders.by_partition.get(&batch.partition).copied() else {
+    fn pump(&mut self, world: &mut World, ledger: &mut Ledger) {
+        let mut unknown = false;
+        for (at, lane) in &mut self.lanes {
+            if lane.draining && lane.batches.iter().any(|batch| batch.call.is_some()) {
+                continue;
+            }
+            lane.draining = false;
+            // As Kafka's producer: while a batch is sent again, those behind it wait until it is through. Else more
+            // could pass it than the broker remembers.
+            let again = lane.batches.iter().any(|batch| batch.tries > 1 || (batch.tries == 1 && batch.call.is_none()));
+            let most = if again || !lane.begun { 1 } else { lane.batches.len() };
+            for batch in lane.batches.iter_mut().take(most).filter(|batch| batch.call.is_none()) {
+                let Some((leader, _)) = self.common.leaders.by_partition.get(at).copied() else {
+                    unknown = true;
+                    break;
+                };
+                batch.tries += 1;
+                if batch.tries > 1 {
+                    world.counts.add("produce retried");
+                }
+                let mut builder = BatchBuilder::new(0);
+                if let Some((id, epoch)) = self.id {
+                    builder = builder.producer(id, epoch, batch.sequence);
+                }
+                for value in &batch.values {
+                    builder.append(world.wall_ms(), None, Some(&value.bytes(batch.padding)), &[]);
+                }
+                let records = match builder.build().and_then(|bytes| RecordBatches::validate(bytes, 1 << 20)) {
+                    Ok(records) => records,
+                    Err(error) => return ledger.findings.push(format!("the producer's own batch: {error}")),
+                };
+                let partition = ProducePartition {
+                    topic: world.plan.topics[at.0].name.to_owned(),
+                    topic_id: Uuid::nil(),
+                    index: at.1,
+                    records: Ok(records),
+                };
+                let body = ProduceRequest {
+                    acks: self.acks.code(),
+                    timeout_ms: ACKS_TIMEOUT_MS,
+                    transactional_id: None,
+                    partitions: vec![partition],
+                };
+                batch.call = Some(self.common.call(world, leader, PRODUCE, Request::Produce(body)));
+            }
+        }
+        if unknown {
             self.common.refresh(world);
-            return;
-        };
-        batch.tries += 1;
-        if batch.tries > 1 {
-            world.counts.add("produce retried");
         }
-        let mut builder = BatchBuilder::new(0).producer(id, epoch, batch.sequence);
-        for value in &batch.values {
-            builder.append(world.now().wall_ms, None, Some(value.as_bytes()), &[]);
-        }
-        let records = match builder.build().and_then(|bytes| RecordBatches::validate(bytes, 1 << 20)) {
-            Ok(records) => records,
-            Err(error) => return ledger.findings.push(format!("the producer's own batch: {error}")),
-        };
-        let partition = ProducePartition {
-            topic: TOPIC.to_owned(),
-            topic_id: Uuid::nil(),
-            index: batch.partition,
-            records: Ok(records),
-        };
-        let body = ProduceRequest {
-            acks: -1,
-            timeout_ms: ACKS_TIMEOUT_MS,
-            transactional_id: None,
-            partitions: vec![partition],
-        };
-        self.call = Some(self.common.call(world, leader, PRODUCE, Request::Produce(body)));
     }
 
-    fn produced(&mut self, error: i16, base_offset: i64, world: &mut World, ledger: &mut Ledger) {
-        if error == 0 {
-            let Some(batch) = self.current.take() else { return };
-            world.counts.add("produce acknowledged");
-            for (offset, value) in (base_offset..).zip(&batch.values) {
-                let at = (batch.partition, offset);
-                if let Some(other) = ledger.acknowledged.insert(at, value.clone()) {
-                    ledger.findings.push(format!("both {other} and {value} were acknowledged at {at:?}"));
+    /// A batch came back: whether it is done with.
+    fn came_back(&mut self, call: u64, result: Option<(i16, i64)>, world: &mut World, ledger: &mut Ledger) {
+        let found = self.lanes.iter_mut().find_map(|(at, lane)| {
+            let index = lane.batches.iter().position(|batch| batch.call == Some(call))?;
+            Some((*at, lane, index))
+        });
+        let Some((at, lane, index)) = found else { return };
+        lane.batches[index].call = None;
+        let done = match result {
+            Some((0, base_offset)) => {
+                if self.acks == Acks::Idempotent {
+                    for (offset, value) in (base_offset..).zip(&lane.batches[index].values) {
+                        if let Some(other) = ledger.acknowledged.insert((at, offset), *value).filter(|it| it != value) {
+                            let both = format!("both {other} and {value} were acknowledged at {at:?}, offset {offset}");
+                            world.promise.unless_excused(&world.plan, at, both, &mut ledger.findings);
+                        }
+                    }
+                }
+                true
+            }
+            // Nothing is known of what was sent with acks=0.
+            _ if self.acks == Acks::None => true,
+            _ => false,
+        };
+        if done {
+            ledger.operations += lane.batches[index].values.len() as u64;
+            world.counts.add_many("records acknowledged", lane.batches[index].values.len() as u64);
+            lane.batches.remove(index);
+            lane.begun = true;
+            return self.pump(world, ledger);
+        }
+        lane.draining = true;
+        if let Some((error, _)) = result {
+            tracing::debug!(producer = self.common.place, error, "produce");
+            if matches!(error, NOT_ENOUGH_REPLICAS | NOT_ENOUGH_REPLICAS_AFTER_APPEND) {
+                world.counts.add("not enough replicas");
+            }
+            // Behind another batch that did not arrive, a gap is what it has to be.
+            let gap = error == OUT_OF_ORDER_SEQUENCE;
+            if gap && index > 0 {
+                world.counts.add("gap in the sequence refused");
+            }
+            let fatal =
+                matches!(error, CORRUPT_MESSAGE | DUPLICATE_SEQUENCE | INVALID_PRODUCER_EPOCH | UNKNOWN_PRODUCER_ID);
+            if fatal || (gap && index == 0) {
+                let why = format!(
+                    "producer {} got error {error} for {:?} at {at:?}, which only a broken promise gives",
+                    self.common.place, lane.batches[index]
+                );
+                if world.promise.unless_excused(&world.plan, at, why, &mut ledger.findings) {
+                    // What was acknowledged there is gone: as an application would, it begins anew.
+                    lane.batches.clear();
+                    (self.id, self.lanes) = (None, BTreeMap::new());
+                    return self.init(world);
                 }
             }
-            self.sequences.insert(batch.partition, batch.sequence + batch.values.len() as i32);
-            self.wake(world, ledger);
-            return;
-        }
-        tracing::debug!(producer = self.common.place, error, "produce");
-        if error == NOT_ENOUGH_REPLICAS || error == NOT_ENOUGH_REPLICAS_AFTER_APPEND {
-            world.counts.add("not enough replicas");
-        }
-        if FATAL.contains(&error) {
-            let batch = self.current.take();
-            ledger.findings.push(format!(
-                "producer {} got error {error} for {batch:?}, which only a broken promise gives",
-                self.common.place
-            ));
-            self.left = 0;
-            return;
         }
         self.common.refresh(world);
     }
@@ -141,41 +262,48 @@ impl Producer {
 
 impl Client for Producer {
     fn wake(&mut self, world: &mut World, ledger: &mut Ledger) {
-        if self.call.is_some() {
-            return;
-        }
-        if self.id.is_none() {
-            return self.init(world);
+        if self.acks == Acks::Idempotent {
+            ledger.idempotent.insert(self.common.place);
+            if self.id.is_none() {
+                return self.init(world);
+            }
         }
         self.next_batch(world, ledger);
-        self.send(world, ledger);
+        self.pump(world, ledger);
     }
 
     fn answer(&mut self, call: u64, answer: ClientAnswer, world: &mut World, ledger: &mut Ledger) {
-        let Some(answer) = self.common.take_metadata(call, answer) else { return self.common.later(world) };
-        if self.call != Some(call) {
-            return;
-        }
-        self.call = None;
+        let Some(answer) = self.common.take_metadata(call, answer, world) else { return self.common.later(world) };
         tracing::trace!(producer = self.common.place, ?answer);
-        let ClientAnswer::Kafka(kind) = answer else { return self.common.refresh(world) };
-        match *kind {
-            ResponseKind::InitProducerId(response) if response.error_code == 0 => {
+        let kind = match answer {
+            ClientAnswer::Kafka(kind) => Some(*kind),
+            ClientAnswer::Lost => None,
+        };
+        if self.init_call == Some(call) {
+            self.init_call = None;
+            if let Some(ResponseKind::InitProducerId(response)) = kind
+                && response.error_code == 0
+            {
                 self.id = Some((response.producer_id.0, response.producer_epoch));
-                self.wake(world, ledger);
+                ledger.operations += 1;
+                return self.wake(world, ledger);
             }
-            ResponseKind::Produce(response) => {
-                let partition = response.responses.first().and_then(|topic| topic.partition_responses.first());
-                match partition {
-                    Some(partition) => self.produced(partition.error_code, partition.base_offset, world, ledger),
-                    None => ledger.findings.push("an empty answer to Produce".to_owned()),
-                }
-            }
-            _ => self.common.later(world),
+            return self.common.later(world);
         }
+        let result = match kind {
+            Some(ResponseKind::Produce(response)) => {
+                let partition = response.responses.first().and_then(|topic| topic.partition_responses.first());
+                let Some(partition) = partition else {
+                    return ledger.findings.push("an empty answer to Produce".to_owned());
+                };
+                Some((partition.error_code, partition.base_offset))
+            }
+            _ => None,
+        };
+        self.came_back(call, result, world, ledger);
     }
 
     fn is_done(&self) -> bool {
-        self.left == 0 && self.current.is_none()
+        self.left == 0 && self.lanes.values().all(|lane| lane.batches.is_empty())
     }
 }

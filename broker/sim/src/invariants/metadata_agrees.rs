@@ -1,4 +1,4 @@
-//! The metadata log is one log: brokers and controllers at the same offset have the same image.
+//! The metadata log is one log (Raft, state machine safety; KIP-500): brokers and controllers at the same offset have the same image.
 
 use std::collections::BTreeMap;
 

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use super::Led;
+use crate::client::{Ledger, Value};
+use crate::network::Place;
+use crate::world::World;
+
 /// Looks through the leaders' logs.
 #[must_use]
-pub fn no_duplicates(led: &BTreeMap<i32, BTreeMap<i64, String>>) -> Vec<String> {
+pub fn no_duplicates(world: &World, ledger: &Ledger, led: &Led) -> Vec<String> {
     let mut broken = Vec::new();
-    for (partition, values) in led {
-        let mut seen: BTreeMap<&str, i64> = BTreeMap::new();
-        let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-        for (offset, value) in values {
-            if let Some(before) = seen.insert(value, *offset) {
-                broken.push(format!("{value} is at offsets {before} and {offset} of partition {partition}"));
+    for (at, values) in led.iter().filter(|(at, _)| !world.promise.is_excused(&world.plan, **at)) {
+        let mut seen: BTreeMap<Value, i64> = BTreeMap::new();
+        let mut last: BTreeMap<Place, u32> = BTreeMap::new();
+        for (offset, value) in values.iter().filter(|(_, value)| ledger.idempotent.contains(&value.producer)) {
+            if let Some(before) = seen.insert(*value, *offset) {
+                broken.push(format!("{value} is at offsets {before} and {offset} of partition {at:?}"));
             }
-            let Some((producer, number)) = value.split_once('-') else { continue };
-            let number: u64 = number.parse().unwrap_or(0);
-            if let Some(before) = last.insert(producer, number).filter(|before| *before >= number) {
-                broken.push(format!("partition {partition}: producer {producer}'s {number} comes after {before}"));
+            if let Some(before) = last.insert(value.producer, value.number).filter(|before| *before >= value.number) {
+                broken.push(format!("partition {at:?}: {value} comes after the producer's number {before}"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One leader an epoch (M2, M3): whoever acts as leader of a partition under an epoch is the only one who ever did.
+//! One leader an epoch (M2, M3; KIP-101): whoever acts as leader of a partition under an epoch is the only one who ever did.
 
 use std::collections::BTreeMap;
 

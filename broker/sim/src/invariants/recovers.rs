@@ -1,7 +1,8 @@
-//! Once the faults stop, the cluster serves again: every partition has a leader and its whole replica set in sync, and
-//! the clients finish.
+//! Once the faults stop, the cluster serves again (mission M1 to M4, M16): every partition has a leader and its whole
+//! replica set in sync, and the clients finish.
 
-use super::replicas;
+use odradek_node::event::LogKey;
+
 use crate::client::Client;
 use crate::world::World;
 
@@ -9,26 +10,29 @@ use crate::world::World;
 #[must_use]
 pub fn recovers(world: &World, clients: &[Box<dyn Client>]) -> Vec<String> {
     let mut missing = Vec::new();
-    let all = replicas(world);
-    for partition in 0..world.plan.partitions {
-        let leader = all.get(&partition).and_then(|replicas| replicas.iter().find(|replica| replica.hosted.leads));
-        match leader {
-            None => missing.push(format!("partition {partition} has no leader")),
-            Some(leader) if leader.hosted.isr.len() < world.plan.replication_factor as usize => {
-                missing.push(format!("partition {partition} has only {:?} in sync", leader.hosted.isr));
+    let Some(image) = world.newest_image() else { return vec!["nobody has any metadata".to_owned()] };
+    for topic in image.topics() {
+        for (partition, state) in &topic.partitions {
+            let name = format!("{}-{partition}", topic.name);
+            if state.isr.len() < state.replicas.len() {
+                missing.push(format!("{name} has only {:?} of {:?} in sync", state.isr, state.replicas));
+                continue;
             }
-            Some(leader) if leader.hosted.high_watermark < leader.hosted.log_end => {
-                missing.push(format!(
-                    "partition {partition} is committed up to {} of {}",
-                    leader.hosted.high_watermark, leader.hosted.log_end
-                ));
+            let key = LogKey { topic_id: topic.id, partition: *partition };
+            let broker = |id: i32| world.processes.get(&id)?.broker.as_ref();
+            let leader = state.leader().and_then(|id| broker(id)?.hosted_partition(key)).filter(|it| it.leads);
+            match leader {
+                None => missing.push(format!("{name} has no leader that leads")),
+                Some(leader) if leader.high_watermark < leader.log_end => {
+                    missing.push(format!("{name} is committed up to {} of {}", leader.high_watermark, leader.log_end));
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
     }
-    let unfinished = clients.iter().filter(|client| !client.is_done()).count();
-    if unfinished > 0 {
-        missing.push(format!("{unfinished} clients have not finished"));
+    let unfinished: Vec<usize> = (0..clients.len()).filter(|at| !clients[*at].is_done()).collect();
+    if !unfinished.is_empty() {
+        missing.push(format!("clients {unfinished:?} have not finished"));
     }
     missing
 }
