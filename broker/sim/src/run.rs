@@ -8,7 +8,8 @@ use crate::client::{Acks, Admin, Client, Common, Consumer, Ledger, Producer, Set
 use crate::counts::Counts;
 use crate::faults::Faults;
 use crate::invariants::{
-    OneLeader, acknowledged, admin_kept, led_values, logs_agree, metadata_agrees, no_duplicates, recovers, stable_reads,
+    OneLeader, acknowledged, admin_kept, all_in_sync, led_values, logs_agree, metadata_agrees, no_duplicates, recovers,
+    stable_reads,
 };
 use crate::network::{FIRST_CLIENT, Place};
 use crate::plan::Plan;
@@ -106,7 +107,7 @@ impl Run {
                 clients.push(Box::new(Consumer::new(common(&mut rng), (index, partition))));
             }
         }
-        clients.push(Box::new(Admin::new(common(&mut rng), 16, over_us)));
+        clients.push(Box::new(Admin::new(common(&mut rng), 20, over_us)));
         let faults = Faults::new(rng.fork(), plan.faults);
         Run {
             world: World::new(plan),
@@ -168,6 +169,7 @@ impl Run {
             if self.steps.is_multiple_of(LOOK_EVERY) {
                 let broken = self.one_leader.look(&mut self.world);
                 self.broken.extend(broken);
+                self.broken.extend(all_in_sync(&self.world));
                 self.world.look_at_promise();
                 if self.recovering {
                     // Who was still stopping when the faults ended comes back too, as Kubernetes would have it.

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use odradek_node::event::Request;
-use odradek_sim::client::{Client, Common, Ledger, Producer, Setup, TOPIC};
+use odradek_sim::client::{Acks, Client, Common, Ledger, Producer, Setup};
 use odradek_sim::network::FIRST_CLIENT;
-use odradek_sim::plan::Plan;
+use odradek_sim::plan::{Plan, TopicPlan};
 use odradek_sim::rng::Rng;
 use odradek_sim::world::{ClientAnswer, Happened, World};
 use odradek_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use odradek_wire::messages::{AlterPartitionReassignmentsRequest, RequestKind, ResponseKind, TopicName};
 use odradek_wire::protocol::StrBytes;
 
+const TOPIC: &str = "ledger";
 const PARTITIONS: i32 = 24;
 const ALTER_PARTITION_REASSIGNMENTS: (i16, i16) = (45, 1);
 
@@ -89,7 +90,7 @@ fn check(world: &World, turn: i32, ledger: &Ledger) {
     let brokers = world.processes.iter().filter_map(|(id, process)| Some((*id, process.broker.as_ref()?)));
     for (id, broker) in brokers {
         assert_eq!(broker.image().reassigning().count(), 0);
-        for hosted in broker.hosted().filter(|hosted| hosted.topic == TOPIC) {
+        for hosted in broker.hosted().filter(|hosted| &*hosted.topic == TOPIC) {
             holders.entry(hosted.key.partition).or_default().insert(id);
             ends.entry(hosted.key.partition).or_default().insert(hosted.log_end);
             if hosted.leads {
@@ -103,7 +104,7 @@ fn check(world: &World, turn: i32, ledger: &Ledger) {
         let wanted: BTreeSet<i32> = target(world, partition, turn).into_iter().collect();
         assert_eq!(holders[&partition], wanted, "partition {partition}");
         assert_eq!(ends[&partition].len(), 1, "partition {partition}: {:?}", ends[&partition]);
-        let acknowledged = ledger.acknowledged.keys().filter(|(of, _)| *of == partition).map(|(_, offset)| *offset);
+        let acknowledged = ledger.acknowledged.keys().filter(|((_, of), _)| *of == partition).map(|(_, offset)| *offset);
         let end = ends[&partition].first().copied().unwrap_or(0);
         assert!(acknowledged.max().is_none_or(|last| last < end), "partition {partition} ends at {end}");
     }
@@ -115,9 +116,8 @@ fn partitions_move_and_come_back() {
     plan.brokers = 5;
     plan.controllers = 1;
     plan.combined = false;
-    plan.partitions = PARTITIONS;
-    plan.replication_factor = 2;
-    plan.min_insync = 2;
+    plan.topics = vec![TopicPlan { name: TOPIC, partitions: PARTITIONS, replication_factor: 2, min_insync: 2 }];
+    plan.late_per_thousand = 0;
     plan.break_per_thousand = 0;
     plan.raft_loss_per_thousand = 0;
     let mut rng = Rng::new(11);
@@ -126,7 +126,13 @@ fn partitions_move_and_come_back() {
     };
     let mut clients: Vec<Box<dyn Client>> = vec![
         Box::new(Setup::new(Common::new(FIRST_CLIENT, rng.fork()))),
-        Box::new(Producer::new(Common::new(FIRST_CLIENT + 1, rng.fork()), 400)),
+        Box::new(Producer::new(
+            Common::new(FIRST_CLIENT + 1, rng.fork()),
+            Acks::Idempotent,
+            vec![0],
+            400,
+            30_000_000,
+        )),
         mover(2, 0, &mut rng),
         mover(3, 2, &mut rng),
         mover(4, 0, &mut rng),

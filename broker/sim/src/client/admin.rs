@@ -1,14 +1,15 @@
-//! An administrator: makes and removes topics, adds partitions, changes configurations, elects leaders.
+//! An administrator: makes and removes topics, adds partitions, moves replicas, changes configurations, elects leaders.
 
 use std::collections::BTreeSet;
 
+use odradek_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use odradek_wire::messages::create_partitions_request::CreatePartitionsTopic;
 use odradek_wire::messages::create_topics_request::CreatableTopic;
 use odradek_wire::messages::elect_leaders_request::TopicPartitions;
 use odradek_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use odradek_wire::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, RequestKind, ResponseKind, TopicName,
+    AlterPartitionReassignmentsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, RequestKind, ResponseKind, TopicName,
 };
 use odradek_wire::protocol::StrBytes;
 
@@ -21,6 +22,8 @@ const DELETE_TOPICS: (i16, i16) = (20, 5);
 const CREATE_PARTITIONS: (i16, i16) = (37, 3);
 const INCREMENTAL_ALTER_CONFIGS: (i16, i16) = (44, 1);
 const ELECT_LEADERS: (i16, i16) = (43, 2);
+const ALTER_PARTITION_REASSIGNMENTS: (i16, i16) = (45, 0);
+const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
 const TOPIC_RESOURCE: i8 = 2;
 const UNKNOWN_TOPIC: i16 = 3;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
@@ -36,6 +39,8 @@ enum Operation {
     Configure(String, String),
     AddPartitions(String, i32),
     ElectPreferred,
+    /// Other replicas; none cancels what is under way.
+    Reassign(String, i32, Option<Vec<i32>>),
     /// The last way out: a leader from outside of the in-sync set.
     ElectUnclean(String, i32),
 }
@@ -47,7 +52,7 @@ impl Operation {
             | Operation::Delete(topic)
             | Operation::Configure(topic, _)
             | Operation::AddPartitions(topic, _) => Some(topic),
-            Operation::ElectPreferred | Operation::ElectUnclean(..) => None,
+            Operation::ElectPreferred | Operation::ElectUnclean(..) | Operation::Reassign(..) => None,
         }
     }
 }
@@ -90,7 +95,7 @@ impl Admin {
         }
         self.left -= 1;
         let any = (!self.topics.is_empty()).then(|| self.common.rng.range(0, self.topics.len() as u64 - 1) as usize);
-        Some(match (self.common.rng.range(0, 9), any) {
+        Some(match (self.common.rng.range(0, 13), any) {
             (0..=1, Some(index)) => Operation::Delete(self.topics.swap_remove(index).0),
             (2..=3, Some(index)) => {
                 let (name, partitions) = &mut self.topics[index];
@@ -102,6 +107,19 @@ impl Admin {
                 Operation::Configure(self.topics[index].0.clone(), value)
             }
             (6..=7, _) => Operation::ElectPreferred,
+            (8..=10, _) => {
+                let topic = self.common.rng.pick(&world.plan.topics).clone();
+                let partition = self.common.rng.range(0, u64::from(topic.partitions.unsigned_abs()) - 1) as i32;
+                let replicas = (!self.common.rng.chance(250)).then(|| {
+                    let mut brokers = world.plan.broker_ids();
+                    while brokers.len() > topic.replication_factor as usize {
+                        let out = self.common.rng.range(0, brokers.len() as u64 - 1) as usize;
+                        brokers.swap_remove(out);
+                    }
+                    brokers
+                });
+                Operation::Reassign(topic.name.to_owned(), partition, replicas)
+            }
             _ => {
                 self.made += 1;
                 Operation::Create(format!("made-{}-{}", self.common.place, self.made))
@@ -161,6 +179,16 @@ impl Admin {
                     .with_timeout_ms(TIMEOUT_MS);
                 (ELECT_LEADERS, RequestKind::ElectLeaders(body))
             }
+            Operation::Reassign(topic, partition, replicas) => {
+                let replicas = replicas.as_ref().map(|ids| ids.iter().map(|id| BrokerId(*id)).collect());
+                let partition =
+                    ReassignablePartition::default().with_partition_index(*partition).with_replicas(replicas);
+                let topic =
+                    ReassignableTopic::default().with_name(TopicName(name(topic))).with_partitions(vec![partition]);
+                let body =
+                    AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).with_timeout_ms(TIMEOUT_MS);
+                (ALTER_PARTITION_REASSIGNMENTS, RequestKind::AlterPartitionReassignments(body))
+            }
             Operation::ElectUnclean(topic, partition) => {
                 let partitions =
                     TopicPartitions::default().with_topic(TopicName(name(topic))).with_partitions(vec![*partition]);
@@ -184,6 +212,10 @@ impl Admin {
             ResponseKind::IncrementalAlterConfigs(response) => response.responses.first().map(|it| it.error_code),
             ResponseKind::CreatePartitions(response) => response.results.first().map(|it| it.error_code),
             ResponseKind::ElectLeaders(response) => Some(response.error_code),
+            ResponseKind::AlterPartitionReassignments(response) => {
+                let partition = response.responses.first().and_then(|topic| topic.partitions.first());
+                partition.map(|it| it.error_code).or(Some(response.error_code))
+            }
             _ => None,
         }
     }
@@ -218,6 +250,13 @@ impl Admin {
             }
             (Operation::ElectPreferred, Some(0)) => {
                 world.counts.add("preferred leaders asked for");
+                true
+            }
+            (Operation::Reassign(_, _, replicas), Some(0 | NO_REASSIGNMENT_IN_PROGRESS)) => {
+                world.counts.add(match replicas {
+                    Some(_) => "reassignment asked for",
+                    None => "reassignment cancelled, or there was none",
+                });
                 true
             }
             (Operation::ElectUnclean(..), Some(_)) => {

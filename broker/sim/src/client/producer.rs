@@ -141,7 +141,8 @@ impl Producer {
             values.push(value);
         }
         self.left -= many;
-        let padding = if self.common.rng.chance(100) { 600 } else { 40 };
+        // Large ones lie in several sectors of a disk, so that a power loss can tear them.
+        let padding = if self.common.rng.chance(250) { self.common.rng.range(300, 1_500) as usize } else { 40 };
         let (ordinal, sequence) = (lane.next_ordinal, lane.next_sequence);
         lane.batches.push_back(Batch { ordinal, sequence, values, padding, tries: 0, call: None });
         lane.next_ordinal += 1;

@@ -49,6 +49,8 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
     Start(Place),
+    /// Another fault follows: a kill.
+    Kill(Place),
     Resume(Place),
     Heal,
     /// The disk works again, and its process is started anew as an operator would.
@@ -163,6 +165,15 @@ impl Faults {
                 world.kill(place);
                 world.lose_volume(place, true);
                 self.end_later(world, End::Start(place), 10, 1_200);
+                // Who stays behind may be the next to go.
+                let leader =
+                    world.known_image().topics().flat_map(|topic| topic.partitions.values()).find_map(|state| {
+                        let leader = state.leader().filter(|leader| *leader != place);
+                        leader.filter(|_| state.replicas.contains(&place))
+                    });
+                if let Some(leader) = leader.filter(|_| self.rng.chance(400)) {
+                    self.end_later(world, End::Kill(leader), 1_500, 4_000);
+                }
             }
             Kind::EmptyControllerDisk if is_controller && there && world.promise.may_lose_controller(world, place) => {
                 let active = world.active_controller().filter(|active| *active != place);
@@ -249,6 +260,10 @@ impl Faults {
     pub(super) fn end(&mut self, end: End, world: &mut World) {
         match end {
             End::Start(place) => world.start(place),
+            End::Kill(place) => {
+                world.kill(place);
+                self.end_later(world, End::Start(place), 500, 6_000);
+            }
             End::Resume(place) => world.resume(place),
             End::Heal => world.network.heal(),
             End::Repair(place) => {

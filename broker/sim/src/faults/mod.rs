@@ -84,7 +84,7 @@ impl Faults {
     pub fn end_all(&mut self, world: &mut World) {
         self.left = 0;
         for (_, end) in std::mem::take(&mut self.ends) {
-            if !matches!(end, End::Start(_) | End::Heal) {
+            if !matches!(end, End::Start(_) | End::Kill(_) | End::Heal) {
                 self.end(end, world);
             }
         }

@@ -19,7 +19,7 @@ mod watch;
 pub use acknowledged::acknowledged;
 pub use admin_kept::admin_kept;
 pub use high_watermark::HighWatermarks;
-pub use in_sync::in_sync;
+pub use in_sync::{all_in_sync, in_sync};
 pub use logs_agree::logs_agree;
 pub use metadata_agrees::metadata_agrees;
 pub use no_duplicates::no_duplicates;

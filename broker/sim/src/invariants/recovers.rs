@@ -14,6 +14,10 @@ pub fn recovers(world: &World, clients: &[Box<dyn Client>]) -> Vec<String> {
     for topic in image.topics() {
         for (partition, state) in &topic.partitions {
             let name = format!("{}-{partition}", topic.name);
+            if state.is_reassigning() {
+                missing.push(format!("{name} is still being reassigned: {:?} are in sync, {state:?}", state.isr));
+                continue;
+            }
             if state.isr.len() < state.replicas.len() {
                 missing.push(format!("{name} has only {:?} of {:?} in sync", state.isr, state.replicas));
                 continue;

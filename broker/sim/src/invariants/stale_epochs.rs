@@ -15,7 +15,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default)]
 pub struct StaleEpochs {
     fetches: BTreeMap<RequestId, Vec<(LogKey, i32)>>,
-    changes: BTreeMap<RequestId, Vec<AlterPartitionData>>,
+    /// In-sync changes, each with the partition epoch that was committed when it came.
+    changes: BTreeMap<RequestId, Vec<(AlterPartitionData, i32)>>,
     /// By a broker whose registration was replaced when they came, with that broker and the epoch that it named.
     outdated: BTreeMap<RequestId, (i32, i64)>,
 }
@@ -66,7 +67,12 @@ impl StaleEpochs {
             Some(Request::Heartbeat(heartbeat)) => (heartbeat.broker_id, heartbeat.broker_epoch),
             Some(Request::AllocateProducerIds(ids)) => (ids.broker_id, ids.broker_epoch),
             Some(Request::AlterPartition(change)) => {
-                self.changes.insert(request, change.partitions.clone());
+                let committed = |data: &AlterPartitionData| {
+                    let topic_id = Uuid::from_slice(&data.topic_id).ok()?;
+                    Some(image.partition(topic_id, data.partition)?.partition_epoch)
+                };
+                let asked = |data: &AlterPartitionData| (data.clone(), committed(data).unwrap_or(-1));
+                self.changes.insert(request, change.partitions.iter().map(asked).collect());
                 (change.broker_id, change.broker_epoch)
             }
             _ => return,
@@ -98,14 +104,14 @@ impl StaleEpochs {
         }
         let Some(Response::AlterPartition(answer)) = &answer.response else { return Ok(Vec::new()) };
         let mut changed = Vec::new();
-        for (asked, given) in changes.iter().zip(&answer.partitions).filter(|(_, given)| given.error_code == 0) {
-            // The very same set may be proposed again after a lost answer; else the change follows on what it names.
-            if given.partition_epoch > asked.partition_epoch + 1 {
+        for ((asked, committed), given) in changes.iter().zip(&answer.partitions) {
+            if given.error_code != 0 {
+                continue;
+            }
+            if *committed > asked.partition_epoch {
                 return Err(format!(
-                    "partition {}: an in-sync change from partition epoch {} was taken on top of {}",
-                    asked.partition,
-                    asked.partition_epoch,
-                    given.partition_epoch - 1
+                    "partition {}: an in-sync change from partition epoch {} was taken when {committed} was committed",
+                    asked.partition, asked.partition_epoch
                 ));
             }
             changed.extend(Uuid::from_slice(&asked.topic_id).ok().map(|topic_id| (topic_id, asked.partition)));

@@ -37,6 +37,7 @@ impl Small {
         plan.combined = false;
         plan.break_per_thousand = 0;
         plan.raft_loss_per_thousand = 0;
+        plan.late_per_thousand = 0;
         plan.delay_us = (100, 300);
         plan.fetch_session_slots = 1_000;
         change(&mut plan);
@@ -117,7 +118,7 @@ impl Small {
     pub fn leader(&self, topic: &str, partition: i32) -> Place {
         let mut leads = self.world.processes.values().filter_map(|process| {
             let broker = process.broker.as_ref()?;
-            let found = broker.hosted().find(|hosted| hosted.topic == topic && hosted.key.partition == partition)?;
+            let found = broker.hosted().find(|hosted| &*hosted.topic == topic && hosted.key.partition == partition)?;
             found.leads.then_some(process.place)
         });
         leads.next().expect("somebody leads")
@@ -131,7 +132,7 @@ impl Small {
             .filter(|process| process.state == State::Up)
             .filter_map(|process| process.broker.as_ref())
             .flat_map(|broker| broker.hosted())
-            .filter(|hosted| hosted.leads && hosted.topic == topic && hosted.key.partition == partition)
+            .filter(|hosted| hosted.leads && &*hosted.topic == topic && hosted.key.partition == partition)
             .max_by_key(|hosted| hosted.leader_epoch)
             .map(|hosted| hosted.isr)
             .unwrap_or_default()
@@ -140,7 +141,7 @@ impl Small {
     /// One record of that many bytes, with acks=all.
     pub fn produce(&mut self, topic: &str, partition: i32, bytes: usize) {
         let mut builder = BatchBuilder::new(0);
-        builder.append(self.world.now().wall_ms, None, Some(&vec![b'x'; bytes]), &[]);
+        builder.append(self.world.wall_ms(), None, Some(&vec![b'x'; bytes]), &[]);
         let records = RecordBatches::validate(builder.build().unwrap(), 1 << 20).unwrap();
         let body = ProduceRequest {
             acks: -1,
