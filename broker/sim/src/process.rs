@@ -122,6 +122,8 @@ impl Process {
             config.cluster_id = Some(CLUSTER_ID.to_owned());
             config.snapshot_every_records = plan.snapshot_every;
             config.keep_entries = plan.keep_entries;
+            config.directory_id = Some(self.metadata_dir());
+            config.auto_join = true;
             config.window_bytes = plan.window_bytes;
             config.controller.server_properties = server_properties();
             let controller = ControllerNode::open(config, disk.clone(), now, seed)
@@ -146,6 +148,13 @@ impl Process {
         }
         self.state = State::Up;
         Ok(())
+    }
+
+    /// The id of its metadata volume.
+    #[must_use]
+    pub fn metadata_dir(&self) -> [u8; 16] {
+        let id = (u128::from(self.volumes.1) << 32) | u128::from(self.place.unsigned_abs());
+        (0x4d45_0000_0000_0000_0000_0000_0000_0000 | id).to_be_bytes()
     }
 
     /// The power goes while it is down: what was not synced is lost, or a part of it, down to single sectors.

@@ -115,9 +115,16 @@ impl Promise {
                 self.lost = None;
             }
         }
-        if let Some(place) = self.lost_controller {
-            let controller = world.processes.get(&place).and_then(|process| process.controller.as_ref());
-            if controller.is_some_and(|controller| controller.image().offset() >= image.offset()) {
+        // It is whole once the others count its new disk as a voter (KIP-853, KIP-1186), and it has what they have.
+        if let Some(process) = self.lost_controller.and_then(|place| world.processes.get(&place)) {
+            let active = world.active_controller().and_then(|place| world.processes[&place].controller.as_ref());
+            let id = u64::from(process.place.unsigned_abs());
+            let dir = process.metadata_dir();
+            let is_voter = active.is_some_and(|active| {
+                active.status().quorum.voters.get(&id).is_some_and(|voter| voter.directory_id == dir)
+            });
+            let has_all = process.controller.as_ref().is_some_and(|it| it.image().offset() >= image.offset());
+            if is_voter && has_all {
                 self.lost_controller = None;
             }
         }

@@ -104,7 +104,8 @@ fn check(world: &World, turn: i32, ledger: &Ledger) {
         let wanted: BTreeSet<i32> = target(world, partition, turn).into_iter().collect();
         assert_eq!(holders[&partition], wanted, "partition {partition}");
         assert_eq!(ends[&partition].len(), 1, "partition {partition}: {:?}", ends[&partition]);
-        let acknowledged = ledger.acknowledged.keys().filter(|((_, of), _)| *of == partition).map(|(_, offset)| *offset);
+        let acknowledged =
+            ledger.acknowledged.keys().filter(|((_, of), _)| *of == partition).map(|(_, offset)| *offset);
         let end = ends[&partition].first().copied().unwrap_or(0);
         assert!(acknowledged.max().is_none_or(|last| last < end), "partition {partition} ends at {end}");
     }
@@ -126,13 +127,7 @@ fn partitions_move_and_come_back() {
     };
     let mut clients: Vec<Box<dyn Client>> = vec![
         Box::new(Setup::new(Common::new(FIRST_CLIENT, rng.fork()))),
-        Box::new(Producer::new(
-            Common::new(FIRST_CLIENT + 1, rng.fork()),
-            Acks::Idempotent,
-            vec![0],
-            400,
-            30_000_000,
-        )),
+        Box::new(Producer::new(Common::new(FIRST_CLIENT + 1, rng.fork()), Acks::Idempotent, vec![0], 400, 30_000_000)),
         mover(2, 0, &mut rng),
         mover(3, 2, &mut rng),
         mover(4, 0, &mut rng),
