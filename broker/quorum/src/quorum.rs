@@ -3,6 +3,7 @@
 mod change;
 mod form;
 mod guard;
+mod haste;
 mod recover;
 mod turn;
 mod view;
@@ -39,6 +40,8 @@ pub struct Quorum {
     /// The time-out that counts, and the (term, role) it was drawn for.
     timeout: usize,
     drawn_for: (u64, StateRole),
+    /// Ticks until this node stands for election although no time-out has passed (`haste`).
+    stands_in: Option<u32>,
     /// The term that this node leads in, as far as the caller knows.
     leads: Option<u64>,
     /// The snapshot that was on disk at the start, until the caller has it.
@@ -98,6 +101,7 @@ impl Quorum {
             timeouts: ElectionTimeouts::new(config.seed, config.node_id, config.election_ticks),
             timeout: min,
             config,
+            stands_in: None,
             leads: None,
             restored,
             given: 0,
@@ -118,6 +122,12 @@ impl Quorum {
     pub fn tick(&mut self) {
         if self.stopped {
             return;
+        }
+        if self.stands_now()
+            && let Err(error) = self.node.campaign()
+        {
+            // The election time-out is there still.
+            tracing::debug!(%error, "not standing for election");
         }
         let campaigned = self.node.tick() && self.node.raft.state != StateRole::Leader;
         // A pre-vote that failed changes neither term nor role, and the next one needs another time-out all the same.
@@ -219,6 +229,7 @@ impl Quorum {
         let ids: Vec<u64> = self.members().iter().filter(|member| member.id == node).map(|it| it.raft()).collect();
         for id in ids {
             self.node.report_unreachable(id);
+            self.lost_sight_of(id);
         }
     }
 

@@ -115,6 +115,57 @@ fn a_leader_is_found_soon_and_one_that_dies_is_replaced() {
 }
 
 #[test]
+fn a_leader_whose_connections_break_is_replaced_before_a_time_out() {
+    for seed in 0..50 {
+        let mut cluster = Cluster::new(3, seed);
+        let leader = cluster.settle();
+        for _ in 0..10 {
+            cluster.propose(leader).expect("the leader takes proposals");
+        }
+        cluster.settle();
+        cluster.kill(leader);
+        // What it said last has arrived.
+        cluster.step_without(leader);
+        for (id, node) in &mut cluster.nodes {
+            if *id != leader {
+                node.quorum.as_mut().expect("it runs").unreachable(leader);
+            }
+        }
+        let mut steps = 0;
+        while cluster.leader().is_none() {
+            cluster.step_without(leader);
+            steps += 1;
+            // An election time-out is 10 to 20 ticks; here one tick goes by, and four messages.
+            assert!(steps <= 8, "seed {seed}: no new leader after {steps} ticks");
+        }
+        cluster.settle();
+    }
+}
+
+#[test]
+fn one_connection_that_breaks_to_a_leader_that_is_there_changes_nothing() {
+    for seed in 0..50 {
+        let mut cluster = Cluster::new(3, seed);
+        let leader = cluster.settle();
+        for _ in 0..10 {
+            cluster.propose(leader).expect("the leader takes proposals");
+        }
+        cluster.settle();
+        let terms = |cluster: &Cluster| -> Vec<u64> {
+            cluster.nodes.values().map(|node| node.quorum.as_ref().expect("it runs").status().term).collect()
+        };
+        let before = terms(&cluster);
+        for id in (0..3).filter(|id| *id != leader) {
+            cluster.nodes.get_mut(&id).and_then(|node| node.quorum.as_mut()).expect("it runs").unreachable(leader);
+            for _ in 0..30 {
+                cluster.step(Faults::NONE);
+            }
+            assert_eq!((cluster.leader(), terms(&cluster)), (Some(leader), before.clone()), "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn a_follower_that_was_away_too_long_gets_a_snapshot() {
     for seed in 0..10 {
         let mut cluster = Cluster::new(3, seed);
