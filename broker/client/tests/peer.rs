@@ -150,3 +150,29 @@ async fn a_frame_that_makes_no_sense_breaks_the_connection() {
     assert!(matches!(broken, Err(PeerError::Disconnected { .. })), "{broken:?}");
     drop(server.await);
 }
+
+/// A controller that was started again has another address, and its name leads to the former one for a while.
+#[tokio::test]
+async fn a_peer_is_found_where_it_was_heard_of_and_else_by_its_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let id = take(&mut stream).await.expect("a request");
+            answer(&mut stream, id).await;
+        }
+    });
+    let mut moved = PeerConfig::new(format!("no-such-host.invalid:{port}"), 1);
+    moved.heard_at = Some([127, 0, 0, 1].into());
+    let peer = Peer::start(moved);
+    assert_eq!(peer.remote(), None);
+    assert_eq!(body(&peer.call(request(1), 1, LIMIT).await.expect("an answer")), 100);
+    assert_eq!(peer.remote(), Some([127, 0, 0, 1].into()));
+    // Heard of at an address where nothing listens on that port (its messages came through another one).
+    let mut elsewhere = PeerConfig::new(format!("127.0.0.1:{port}"), 1);
+    elsewhere.heard_at = Some([127, 1, 2, 3].into());
+    let answered = Peer::start(elsewhere).call(request(2), 2, LIMIT).await;
+    assert_eq!(body(&answered.expect("an answer")), 200);
+    server.await.expect("both came");
+}
