@@ -3,6 +3,7 @@
 
 mod cluster;
 mod dice;
+mod faults;
 mod network;
 mod node;
 mod plan;

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use odradek_e2e::load::{Delivery, Ledger, Producer, Reader, Settings, Stalls, Violation, read_all};
 
 use crate::cluster::{Cluster, PARTITIONS, TOPIC};
 use crate::dice::Dice;
+use crate::faults::Step;
 use crate::plan::{self, Able, CLOCK_NODE, Fault, Planned, Shape};
 
 /// After the last fault the cluster is whole again, and every record settled, within this time each.
-const HEALS_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const HEALS_WITHIN: Duration = Duration::from_secs(60);
 /// Load without faults at the end of each round.
 const CALM: Duration = Duration::from_secs(1);
 const PRODUCERS: u32 = 3;
@@ -54,18 +55,8 @@ pub struct Outcome {
     pub violations: Vec<String>,
 }
 
-/// What is to be done later in a round.
-#[derive(Debug)]
-enum Step {
-    Begin(Fault),
-    Start(usize),
-    Continue(usize),
-    Mend(usize, u64),
-    Free(usize),
-}
-
-struct Run {
-    cluster: Cluster,
+pub(crate) struct Run {
+    pub(crate) cluster: Cluster,
     producers: Vec<Producer>,
     started: u32,
     reader: Reader,
@@ -75,8 +66,8 @@ struct Run {
     ledger: Ledger,
     /// From the start of the round.
     steps: BTreeMap<(Duration, u64), Step>,
-    numbers: u64,
-    outcome: Outcome,
+    pub(crate) numbers: u64,
+    pub(crate) outcome: Outcome,
 }
 
 /// How the clients find out within seconds that a broker is gone without a word; librdkafka's own defaults are a minute.
@@ -174,13 +165,13 @@ impl Run {
         self.check()
     }
 
-    fn later(&mut self, at: Duration, step: Step) {
+    pub(crate) fn later(&mut self, at: Duration, step: Step) {
         self.numbers += 1;
         self.steps.insert((at, self.numbers), step);
     }
 
     /// Tells of processes that ended, and starts those that were asked to.
-    fn attend(&mut self) -> Result<()> {
+    pub(crate) fn attend(&mut self) -> Result<()> {
         for surprise in self.cluster.surprises() {
             self.violated(surprise);
         }
@@ -188,115 +179,6 @@ impl Run {
             self.cluster.nodes.iter().filter(|node| node.is_to_start()).map(|node| node.number).collect();
         for number in ended {
             self.cluster.launch(number)?;
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, now: Duration, step: Step) -> Result<()> {
-        match step {
-            Step::Begin(fault) => self.begin(now, fault)?,
-            Step::Start(number) => {
-                if !self.cluster.nodes[number].runs() {
-                    self.cluster.launch(number)?;
-                }
-            }
-            Step::Continue(number) => {
-                if self.cluster.nodes[number].paused {
-                    self.cluster.nodes[number].signal("CONT")?;
-                }
-            }
-            Step::Mend(number, cut) => {
-                if let Some(network) = &mut self.cluster.network {
-                    network.mend(cut, number)?;
-                }
-            }
-            Step::Free(number) => {
-                self.cluster.nodes[number].free()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, now: Duration, fault: Fault) -> Result<()> {
-        let kind = fault.kind();
-        let what = match fault {
-            Fault::KillController(down) => match self.cluster.active_controller() {
-                Some(number) => self.kill(now, vec![number], down),
-                None => None,
-            },
-            Fault::Kill(nodes, down) => self.kill(now, nodes, down),
-            Fault::PauseController(long) => match self.cluster.active_controller() {
-                Some(number) => self.pause(now, number, long)?,
-                None => None,
-            },
-            Fault::Pause(number, long) => self.pause(now, number, long)?,
-            Fault::Cut(number, from, direction, long) => {
-                let cut = self.numbers;
-                let network = self.cluster.network.as_mut().context("no namespaces")?;
-                network.cut(cut, number, from, direction)?;
-                self.later(now + long, Step::Mend(number, cut));
-                Some(format!("node {} for {long:?} from {from:?}, direction {direction:?}", number + 1))
-            }
-            Fault::Fill(number, long) => {
-                self.cluster.nodes[number].fill(long)?;
-                self.later(now + long, Step::Free(number));
-                Some(format!("node {} for {long:?}", number + 1))
-            }
-            Fault::Clock(by) => {
-                self.cluster.nodes[CLOCK_NODE].set_clock(by)?;
-                Some(format!("node {} by {by} s", CLOCK_NODE + 1))
-            }
-            Fault::Restart(number) => {
-                let node = &mut self.cluster.nodes[number];
-                if node.runs() && !node.paused && node.stopping.is_none() {
-                    node.signal("TERM")?;
-                    Some(format!("node {}", number + 1))
-                } else {
-                    None
-                }
-            }
-            Fault::Roll => {
-                self.roll()?;
-                Some("every node, one after the other".to_owned())
-            }
-        };
-        // What hits nobody (a pause of a process that is dead) does not count.
-        if let Some(what) = what {
-            println!("    {:5.1} s  {kind}: {what}", now.as_secs_f64());
-            *self.outcome.faults.entry(kind).or_default() += 1;
-        }
-        Ok(())
-    }
-
-    fn kill(&mut self, now: Duration, mut nodes: Vec<usize>, down: Duration) -> Option<String> {
-        nodes.retain(|number| self.cluster.nodes[*number].runs());
-        for number in &nodes {
-            self.cluster.nodes[*number].kill();
-            self.later(now + down, Step::Start(*number));
-        }
-        let names: Vec<String> = nodes.iter().map(|number| (number + 1).to_string()).collect();
-        (!nodes.is_empty()).then(|| format!("node {} for {down:?}", names.join(", ")))
-    }
-
-    fn pause(&mut self, now: Duration, number: usize, long: Duration) -> Result<Option<String>> {
-        let node = &mut self.cluster.nodes[number];
-        if !node.runs() || node.paused || node.stopping.is_some() {
-            return Ok(None);
-        }
-        node.signal("STOP")?;
-        self.later(now + long, Step::Continue(number));
-        Ok(Some(format!("node {} for {long:?}", number + 1)))
-    }
-
-    fn roll(&mut self) -> Result<()> {
-        for number in 0..self.cluster.nodes.len() {
-            self.cluster.nodes[number].signal("TERM")?;
-            odradek_e2e::wait::until("a process ends after SIGTERM", Duration::from_secs(60), || {
-                self.attend().map_err(|error| format!("{error:#}"))?;
-                let node = &self.cluster.nodes[number];
-                if node.runs() && node.stopping.is_none() { Ok(()) } else { Err("not yet".to_owned()) }
-            })?;
-            self.cluster.wait_whole(HEALS_WITHIN)?;
         }
         Ok(())
     }
