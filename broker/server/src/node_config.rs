@@ -112,6 +112,7 @@ pub fn controller(
             session_timeout_ms: millis(config.node.session_timeout),
             silence_timeout_ms: millis(config.own.silence_timeout),
             disconnect_grace_ms: millis(config.own.disconnect_grace),
+            leader_return_ms: millis(config.own.leader_return),
             default_replication_factor: config.topics.replication_factor,
             num_partitions: config.topics.num_partitions,
             delete_topic_enable: config.topics.delete_enable,

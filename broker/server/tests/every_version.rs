@@ -202,6 +202,7 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> RequestKind {
             let topic = topic.with_partitions(vec![PartitionData::default()]);
             DescribeQuorumRequest::default().with_topics(vec![topic]).into()
         }
+        ApiKey::UnregisterBroker => UnregisterBrokerRequest::default().with_broker_id(BrokerId(99)).into(),
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
         ApiKey::AddRaftVoter => AddRaftVoterRequest::default().with_cluster_id(Some(text("another"))).into(),
         ApiKey::RemoveRaftVoter => RemoveRaftVoterRequest::default().with_voter_id(7).into(),

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{
     FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
     LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, RemoveRaftVoterRequest,
-    RequestKind, SyncGroupRequest,
+    RequestKind, SyncGroupRequest, UnregisterBrokerRequest,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -265,6 +265,7 @@ fn decode_body(header: &RequestHeader, bytes: Bytes) -> Result<RequestBody, Stri
         DescribeQuorum DescribeQuorumRequest,
         DescribeCluster DescribeClusterRequest,
         DescribeProducers DescribeProducersRequest,
+        UnregisterBroker UnregisterBrokerRequest,
         DescribeTopicPartitions DescribeTopicPartitionsRequest,
         AddRaftVoter AddRaftVoterRequest,
         RemoveRaftVoter RemoveRaftVoterRequest,

@@ -124,7 +124,7 @@ pub fn api_key_of(response: &ResponseKind) -> i16 {
         DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs
         AlterConfigs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
         IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeQuorum
-        DescribeCluster DescribeProducers DescribeTopicPartitions AddRaftVoter RemoveRaftVoter
+        DescribeCluster DescribeProducers UnregisterBroker DescribeTopicPartitions AddRaftVoter RemoveRaftVoter
     }
 }
 

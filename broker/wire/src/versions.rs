@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
     FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
     LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    RemoveRaftVoterRequest, SyncGroupRequest,
+    RemoveRaftVoterRequest, SyncGroupRequest, UnregisterBrokerRequest,
 };
 use kafka_protocol::protocol::{Message, VersionRange};
 
@@ -105,6 +105,7 @@ const BROKER: &[ServedApi] = table! {
     DescribeQuorum DescribeQuorumRequest 0 2,
     DescribeCluster DescribeClusterRequest 0 2,
     DescribeProducers DescribeProducersRequest 0 0,
+    UnregisterBroker UnregisterBrokerRequest 0 0,
     DescribeTopicPartitions DescribeTopicPartitionsRequest 0 0,
     AddRaftVoter AddRaftVoterRequest 0 1,
     RemoveRaftVoter RemoveRaftVoterRequest 0 0,

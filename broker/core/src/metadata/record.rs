@@ -20,7 +20,7 @@ pub const NO_LEADER: i32 = -1;
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changed. `None` when the record was written by a release that knows more kinds.
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     pub change: Option<Change>,
 }
 
@@ -63,6 +63,9 @@ pub enum Change {
     /// What the controllers' server.properties say for all brokers.
     #[prost(message, tag = "12")]
     ClusterDefaults(ClusterDefaults),
+    /// Who may stop processes was decided.
+    #[prost(message, tag = "13")]
+    RestartLease(RestartLease),
 }
 
 /// One address at which a broker listens.
@@ -311,6 +314,23 @@ pub struct ClusterDefaults {
     pub min_insync_replicas: u32,
 }
 
+/// Who may stop which processes, and nobody else any other. It replaces the lease before it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RestartLease {
+    /// Who has it; empty: nobody any more.
+    #[prost(string, tag = "1")]
+    pub holder: String,
+    /// The brokers, in order.
+    #[prost(int32, repeated, tag = "2")]
+    pub broker_ids: Vec<i32>,
+    /// The controllers, in order.
+    #[prost(int32, repeated, tag = "3")]
+    pub controller_ids: Vec<i32>,
+    /// How long it lasts from when it was given or renewed. A controller that becomes active counts anew.
+    #[prost(uint64, tag = "4")]
+    pub ttl_ms: u64,
+}
+
 /// The cluster's id.
 #[derive(Clone, PartialEq, Message)]
 pub struct ClusterId {
@@ -349,7 +369,8 @@ from_change!(
     Feature,
     UnregisterBroker,
     ClusterId,
-    ClusterDefaults
+    ClusterDefaults,
+    RestartLease
 );
 
 /// A list of records as one stretch of bytes: each record with its length before it.
@@ -396,7 +417,11 @@ mod tests {
     /// The bytes of the first release: logs and snapshots hold them, so they never change.
     #[test]
     fn the_format_is_frozen() {
-        let records: [(Record, &str); 12] = [
+        let records: [(Record, &str); 13] = [
+            (
+                RestartLease { holder: "h".into(), broker_ids: vec![1], controller_ids: vec![2], ttl_ms: 5 }.into(),
+                "6a0b0a01681201011a01022005",
+            ),
             (ClusterDefaults { min_insync_replicas: 2 }.into(), "62020802"),
             (ClusterId { cluster_id: "c".into() }.into(), "5a030a0163"),
             (

@@ -1,6 +1,7 @@
 //! Events: who asks what, and who may answer.
 
 use bytes::Bytes;
+use odradek_core::metadata::controller::QuorumView;
 use odradek_core::metadata::rpc::{
     ControllerNodeEndpoint, ControllerRequest, ControllerResponse, FetchMetadataRequest, FetchMetadataResponse,
     RaftResponse, Request,
@@ -115,9 +116,36 @@ impl ControllerNode {
                 self.heartbeats.insert(held.connection, id);
                 self.progress.heard_of_broker(id, applied, self.image.offset(), now.wall_ms);
             }
+            Some(Request::RestartSafety(_)) => {
+                let view = self.quorum_view(now);
+                if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
+                    controller.quorum_is(view);
+                }
+            }
             _ => {}
         }
         self.decide(now, held, out);
+    }
+
+    /// Every voter, and whether it has all that is committed and was heard of within two election time-outs.
+    fn quorum_view(&self, now: Now) -> QuorumView {
+        let status = self.quorum.status();
+        let patience =
+            i64::try_from(2 * self.config.tick_ms * u64::from(self.config.election_ticks)).unwrap_or(i64::MAX);
+        let id = |id: u64| i32::try_from(id).unwrap_or(i32::MAX);
+        let caught_up = |voter: u64, match_index: Option<u64>| {
+            let (heard_ms, _) = self.progress.voter(voter);
+            let recent = heard_ms >= 0 && now.wall_ms - heard_ms <= patience;
+            voter == status.node_id || (recent && match_index >= Some(status.commit_index))
+        };
+        QuorumView {
+            node_id: id(status.node_id),
+            voters: status
+                .voters
+                .iter()
+                .map(|(voter, state)| (id(*voter), caught_up(*voter, state.match_index)))
+                .collect(),
+        }
     }
 
     fn connection_closed(&mut self, now: Now, connection: u64) {

@@ -14,6 +14,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("odradek.broker.disconnect.grace.ms", Kind::Long, Some("300"), Check::Between(50, 60_000), Class::Honoured),
     fixed("odradek.broker.silence.timeout.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.log.dir.reserve.bytes", Kind::Long, Some("33554432"), Check::AtLeast(0), Class::Honoured),
+    fixed("odradek.leader.return.delay.ms", Kind::Long, Some("5000"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
 ];
 
@@ -35,6 +36,10 @@ pub struct OwnSettings {
     /// `odradek.log.dir.reserve.bytes`: a log directory with fewer free bytes takes no records, and opens again at one
     /// and a half of them. Checkpoints, the index files and deletions go on in what is kept back.
     pub log_dir_reserve: u64,
+    /// `odradek.leader.return.delay.ms`: a broker that is in sync again gets the leadership back of the partitions that
+    /// list it first, step by step, once nothing more came into sync for so long. Only with
+    /// `auto.leader.rebalance.enable`. 0: not before `leader.imbalance.check.interval.seconds`, as in Kafka.
+    pub leader_return: Duration,
     /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
     pub shutdown_timeout: Duration,
 }
@@ -63,10 +68,11 @@ impl OwnSettings {
             let what = "must be 0 (off) or at least 500: eight heartbeats have to fit in";
             problems.errors.push(values.problem("odradek.broker.silence.timeout.ms", what));
         }
+        let leader_return = millis("odradek.leader.return.delay.ms");
         let disconnect_grace = millis("odradek.broker.disconnect.grace.ms");
         let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
         let log_dir_reserve = values.unsigned("odradek.log.dir.reserve.bytes");
-        Self { log_dir_reserve, cluster_id, http, disconnect_grace, silence_timeout, shutdown_timeout }
+        Self { log_dir_reserve, cluster_id, http, disconnect_grace, silence_timeout, leader_return, shutdown_timeout }
     }
 }
 

@@ -1,4 +1,6 @@
-//! `/livez`, `/readyz` and `/metrics` on `odradek.http.listener`.
+//! `/livez`, `/readyz`, `/metrics` and `/restart-safety` on `odradek.http.listener`.
+
+mod restart_safety;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -8,13 +10,14 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
 use crate::health::Health;
 use crate::loops::{BrokerHandle, ControllerHandle};
 use crate::metrics::{Snapshot, Traffic, render};
+use crate::net::Peers;
 
 /// What is asked when somebody asks.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Sources {
     pub broker: Arc<OnceLock<BrokerHandle>>,
     /// The controller's loop, once it runs.
     pub controller: Arc<OnceLock<ControllerHandle>>,
+    /// The way to the controllers.
+    pub peers: Peers,
     /// Counters.
     pub traffic: Traffic,
     /// When the process started.
@@ -58,6 +63,7 @@ fn router(sources: Sources) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/restart-safety", post(restart_safety::post))
         .with_state(Arc::new(sources))
 }
 

@@ -17,6 +17,13 @@ async fn alive_and_ready_are_two_things() {
         health: Health::default(),
         broker: Arc::default(),
         controller: Arc::default(),
+        peers: Peers::new(crate::net::PeersConfig {
+            node_id: 1,
+            controllers: [].into(),
+            bootstrap: Vec::new(),
+            connect_timeout: Duration::from_secs(1),
+            seed: 1,
+        }),
         traffic: Traffic::default(),
         started: Instant::now(),
     };

@@ -89,6 +89,7 @@ fn of_kind(kind: &ResponseKind) -> i16 {
             first(answer.error_code, partitions.map(|partition| partition.error_code))
         }
         ResponseKind::DescribeQuorum(answer) => answer.error_code,
+        ResponseKind::UnregisterBroker(answer) => answer.error_code,
         ResponseKind::AddRaftVoter(answer) => answer.error_code,
         ResponseKind::RemoveRaftVoter(answer) => answer.error_code,
         ResponseKind::DescribeCluster(answer) => answer.error_code,

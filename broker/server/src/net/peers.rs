@@ -94,8 +94,15 @@ impl Peers {
         }
     }
 
+    /// The controllers that are known, by id; bootstrap servers come last.
+    pub(crate) fn controllers(&self) -> Vec<i32> {
+        let known: Vec<i32> = lock(&self.inner.addresses).keys().copied().collect();
+        let (named, bootstrap): (Vec<i32>, Vec<i32>) = known.into_iter().partition(|id| *id >= 0);
+        named.into_iter().chain(bootstrap).collect()
+    }
+
     /// One call, whose answer must be there within `timeout`.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         to: &Peer,
         body: PeerRequest,

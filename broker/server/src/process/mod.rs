@@ -109,8 +109,14 @@ async fn live(config: ServerConfig, started: Instant) -> Result<(), Failure> {
     if config.node.broker {
         shared.health.recovering(0, 0);
     }
-    let sources =
-        Sources { health: shared.health.clone(), broker: Arc::default(), controller: Arc::default(), traffic, started };
+    let sources = Sources {
+        health: shared.health.clone(),
+        broker: Arc::default(),
+        controller: Arc::default(),
+        peers: shared.peers.clone(),
+        traffic,
+        started,
+    };
     if let Some(address) = config.own.http {
         let listener = http::bind(address).await.map_err(Failure::runtime)?;
         tokio::spawn(http::serve(listener, sources.clone()));

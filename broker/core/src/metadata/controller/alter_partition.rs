@@ -28,7 +28,14 @@ impl Controller {
         let decided = self.decide(broker_id, data);
         let error = match decided {
             Ok((at, next)) => {
-                self.write_next(at, &next);
+                let joined = self.write_next(at, &next).then_some(());
+                if let Some(state) = joined.and_then(|()| self.image.partition(at.topic_id, at.partition))
+                    && let Some(preferred) = state.preferred_leader()
+                    && state.leader != preferred
+                    && state.isr.contains(&preferred)
+                {
+                    self.leader_may_return(preferred);
+                }
                 self.hand_over(at, broker_id);
                 let state = self.image.partition(at.topic_id, at.partition);
                 let leads = state.is_some_and(|state| state.leader == broker_id);

@@ -31,6 +31,9 @@ pub struct ControllerConfig {
     /// `leader.imbalance.per.broker.percentage`: a broker's share of partitions that it should
     /// lead and does not, above which leadership goes back to it.
     pub leader_imbalance_percentage: u32,
+    /// `odradek.leader.return.delay.ms`: a broker that is in sync again gets the partitions back that it should lead,
+    /// whatever the percentage, once no more such came for so long. 0: only the check at its interval does it.
+    pub leader_return_ms: u64,
     /// At most so many preferred leaders are elected in one step by itself.
     pub rebalance_step: usize,
     /// The pause between two such steps, in milliseconds.
@@ -70,8 +73,9 @@ impl Default for ControllerConfig {
             auto_leader_rebalance: true,
             leader_imbalance_check_ms: 300_000,
             leader_imbalance_percentage: 10,
-            rebalance_step: 1_000,
-            rebalance_step_ms: 100,
+            leader_return_ms: 5_000,
+            rebalance_step: 500,
+            rebalance_step_ms: 250,
             shutdown_step: 5_000,
             max_records_per_request: 10_000,
             server_properties: BTreeMap::new(),

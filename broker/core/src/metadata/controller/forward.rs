@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
 };
 use odradek_wire::protocol::{Decodable, Encodable, Message, VersionRange};
 
@@ -44,6 +44,9 @@ impl Controller {
                 run(request, version, |request: AlterPartitionReassignmentsRequest| {
                     self.alter_partition_reassignments(request, version)
                 })
+            }
+            ApiKey::UnregisterBroker => {
+                run(request, version, |request: UnregisterBrokerRequest| self.unregister_broker(&request))
             }
             _ => Err(unsupported),
         }

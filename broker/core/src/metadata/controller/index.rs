@@ -12,6 +12,8 @@ type Partitions = BTreeSet<TopicPartition>;
 /// Kept in step with the controller's speculative image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PartitionIndex {
+    /// By replica.
+    hosted: BTreeMap<i32, Partitions>,
     in_sync: BTreeMap<i32, Partitions>,
     /// Where a broker is eligible, or the last known leader.
     eligible: BTreeMap<i32, Partitions>,
@@ -54,6 +56,7 @@ impl PartitionIndex {
             self.in_sync.entry(*broker).or_default().insert(at);
         }
         for broker in &state.replicas {
+            self.hosted.entry(*broker).or_default().insert(at);
             self.load.entry(*broker).or_default().replicas += 1;
         }
         for broker in state.elr.iter().chain(&state.last_known_leader) {
@@ -83,6 +86,7 @@ impl PartitionIndex {
             take(&mut self.in_sync, *broker, at);
         }
         for broker in &state.replicas {
+            take(&mut self.hosted, *broker, at);
             if let Some(load) = self.load.get_mut(broker) {
                 load.replicas -= 1;
             }
@@ -108,6 +112,16 @@ impl PartitionIndex {
                 self.load.remove(broker);
             }
         }
+    }
+
+    /// The partitions that have a replica on the broker.
+    pub(super) fn hosted(&self, broker: i32) -> &Partitions {
+        self.hosted.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// The brokers that do not lead all that they should.
+    pub(super) fn displaced_brokers(&self) -> impl Iterator<Item = i32> {
+        self.displaced.keys().copied()
     }
 
     /// The partitions in whose in-sync set the broker is.

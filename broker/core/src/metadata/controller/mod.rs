@@ -34,12 +34,16 @@ mod producer_ids;
 mod random;
 mod reassignment;
 mod registration;
+mod restart_lease;
+mod restart_safety;
 mod sessions;
 mod shutdown;
 #[cfg(test)]
 mod tests;
+mod unregister_broker;
 
 pub use config::ControllerConfig;
+pub use restart_safety::QuorumView;
 
 use self::index::PartitionIndex;
 use self::random::Random;
@@ -78,6 +82,11 @@ pub struct Controller {
     sessions: Sessions,
     random: Random,
     rebalance: preferred::Rebalance,
+    quorum: QuorumView,
+    /// When the restart lease in force ends, on the monotonic clock.
+    lease_ends_ms: Option<u64>,
+    /// The time of what is being decided.
+    now_ms: u64,
     /// The offset of the entry that is being decided.
     offset: u64,
     /// The records of the entry that is being decided.
@@ -104,9 +113,13 @@ impl Controller {
         for broker in image.alive_brokers() {
             sessions.presume(broker.id, now.mono_ms);
         }
-        Controller {
+        let mut controller = Controller {
             random: Random::new(config.seed, image.offset()),
             rebalance: preferred::Rebalance::new(&config, now),
+            quorum: QuorumView::default(),
+            // The time that the controller before had counted is not known: all of it, then.
+            lease_ends_ms: image.restart_lease().map(|lease| now.mono_ms + lease.ttl_ms),
+            now_ms: now.mono_ms,
             offset: image.offset(),
             config,
             index: PartitionIndex::of(&image),
@@ -116,7 +129,11 @@ impl Controller {
             full: Vec::new(),
             examined: 0,
             unclean_elections: 0,
+        };
+        for broker in controller.index.displaced_brokers().collect::<Vec<_>>() {
+            controller.leader_may_return(broker);
         }
+        controller
     }
 
     /// Decides on a request. `offset_hint` is the offset that the first entry will have: the log's
@@ -134,6 +151,7 @@ impl Controller {
             Some(Request::OfflineReplicas(request)) => self.offline_replicas(request).into(),
             Some(Request::AllocateProducerIds(request)) => self.allocate_producer_ids(request).into(),
             Some(Request::Forward(request)) => self.forward(request).into(),
+            Some(Request::RestartSafety(request)) => self.restart_safety(now, request).into(),
             Some(Request::FetchMetadata(_) | Request::Raft(_)) | None => ControllerResponse::default(),
         };
         self.end_entry();
@@ -167,7 +185,9 @@ impl Controller {
             tracing::info!(broker, ?why, "a broker's session ended");
         }
         self.fence(&expired.into_iter().map(|(broker, _)| broker).collect::<Vec<_>>());
+        self.expire_lease(now);
         self.rebalance_leaders(now);
+        self.return_leaders(now);
         std::mem::take(&mut self.records)
     }
 
@@ -177,13 +197,22 @@ impl Controller {
         if self.needs_bootstrap() {
             return Some(0);
         }
-        [self.sessions.next_end(), self.rebalance.due()].into_iter().flatten().min()
+        [self.sessions.next_end(), self.rebalance.due(), self.rebalance.return_due(), self.lease_ends_ms]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// To be told whenever the node runs, with or without anything to decide: a controller that was stopped for a while
     /// must not take its own silence for the brokers'.
     pub fn awake(&mut self, now: Now) {
         self.sessions.awake(now.mono_ms, MOST_LATE_MS);
+        self.now_ms = now.mono_ms;
+    }
+
+    /// How the quorum is, for [`Request::RestartSafety`]: to be told before such a request.
+    pub fn quorum_is(&mut self, quorum: QuorumView) {
+        self.quorum = quorum;
     }
 
     /// The last connection of a broker broke. It is fenced if neither a heartbeat nor a

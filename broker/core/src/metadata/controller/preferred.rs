@@ -13,16 +13,35 @@ pub(super) struct Rebalance {
     due: Option<u64>,
     /// Brokers found above the percentage, that have not got all back yet.
     open: BTreeSet<i32>,
+    /// Brokers that are in sync again with something that they should lead.
+    returning: BTreeSet<i32>,
+    /// When they get it back: once it was quiet for a while.
+    return_due: Option<u64>,
+    /// But not later than this.
+    return_latest: u64,
 }
+
+/// When there is always something that is not quiet, leaders return after so many times the pause.
+const MOST_PAUSES: u64 = 6;
 
 impl Rebalance {
     pub(super) fn new(config: &ControllerConfig, now: Now) -> Rebalance {
         let first = now.mono_ms + config.leader_imbalance_check_ms;
-        Rebalance { due: config.auto_leader_rebalance.then_some(first), open: BTreeSet::new() }
+        Rebalance {
+            due: config.auto_leader_rebalance.then_some(first),
+            open: BTreeSet::new(),
+            returning: BTreeSet::new(),
+            return_due: None,
+            return_latest: 0,
+        }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
         self.due
+    }
+
+    pub(super) fn return_due(&self) -> Option<u64> {
+        self.return_due
     }
 }
 
@@ -54,6 +73,42 @@ impl Controller {
             self.config.rebalance_step_ms
         };
         self.rebalance.due = Some(now.mono_ms + pause);
+    }
+
+    /// A broker is in sync with a partition that it should lead: it gets its leaders back once no more such comes for
+    /// a while.
+    pub(super) fn leader_may_return(&mut self, broker: i32) {
+        let pause = self.config.leader_return_ms;
+        if !self.config.auto_leader_rebalance || pause == 0 {
+            return;
+        }
+        if self.rebalance.returning.is_empty() {
+            self.rebalance.return_latest = self.now_ms + pause * MOST_PAUSES;
+        }
+        self.rebalance.returning.insert(broker);
+        self.rebalance.return_due = Some((self.now_ms + pause).min(self.rebalance.return_latest));
+    }
+
+    /// Gives leaders back to those that came back, a bounded number at a time.
+    pub(super) fn return_leaders(&mut self, now: Now) {
+        if self.rebalance.return_due.is_none_or(|due| now.mono_ms < due) {
+            return;
+        }
+        let mut left = self.config.rebalance_step;
+        while left > 0
+            && let Some(broker) = self.rebalance.returning.pop_first()
+        {
+            let ready = self.can_be_given_back(broker, left + 1);
+            for at in ready.iter().take(left) {
+                self.elect_preferred(*at);
+            }
+            if ready.len() > left {
+                self.rebalance.returning.insert(broker);
+            }
+            left = left.saturating_sub(ready.len());
+        }
+        let more = !self.rebalance.returning.is_empty();
+        self.rebalance.return_due = more.then_some(now.mono_ms + self.config.rebalance_step_ms);
     }
 
     /// The active brokers that lead too little of what they should.

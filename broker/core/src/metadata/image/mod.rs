@@ -36,6 +36,7 @@ pub struct Image {
     configs: Configs,
     next_producer_id: i64,
     min_insync_replicas: Option<u32>,
+    restart_lease: Option<Arc<record::RestartLease>>,
 }
 
 impl Image {
@@ -88,6 +89,9 @@ impl Image {
             }
             Change::Feature(change) => self.apply_feature(change)?,
             Change::ClusterDefaults(change) => self.min_insync_replicas = Some(change.min_insync_replicas.max(1)),
+            Change::RestartLease(change) => {
+                self.restart_lease = (!change.holder.is_empty()).then(|| Arc::new(change.clone()));
+            }
             Change::ClusterId(change) => {
                 if self.cluster_id.as_deref().is_some_and(|had| had != change.cluster_id) {
                     return Err(ApplyError::ClusterIdChanged { to: change.cluster_id.clone() });
@@ -140,6 +144,9 @@ impl Image {
         if let Some(min_insync_replicas) = self.min_insync_replicas {
             records.push(record::ClusterDefaults { min_insync_replicas }.into());
         }
+        if let Some(lease) = &self.restart_lease {
+            records.push(record::RestartLease::clone(lease).into());
+        }
         self.brokers.to_records(&mut records);
         self.topics.to_records(&mut records);
         self.configs.to_records(&mut records);
@@ -176,6 +183,12 @@ impl Image {
     #[must_use]
     pub fn min_insync_replicas(&self) -> Option<u32> {
         self.min_insync_replicas
+    }
+
+    /// Who may stop processes; `None` when nobody asked, gave it back, or let it end.
+    #[must_use]
+    pub fn restart_lease(&self) -> Option<&record::RestartLease> {
+        self.restart_lease.as_deref()
     }
 
     /// The first producer id that was not handed out.

@@ -73,6 +73,7 @@ impl BrokerNode {
             | RequestKind::AlterConfigs(_)
             | RequestKind::IncrementalAlterConfigs(_)
             | RequestKind::ElectLeaders(_)
+            | RequestKind::UnregisterBroker(_)
             | RequestKind::AlterPartitionReassignments(_)
             | RequestKind::DescribeQuorum(_)
             | RequestKind::AddRaftVoter(_)

@@ -34,7 +34,8 @@ fn preferred_leaders_come_back_on_request() {
 
 #[test]
 fn preferred_leaders_come_back_by_themselves_step_by_step() {
-    let config = ControllerConfig { rebalance_step: 3, rebalance_step_ms: 100, ..Default::default() };
+    let config =
+        ControllerConfig { rebalance_step: 3, rebalance_step_ms: 100, leader_return_ms: 0, ..Default::default() };
     let mut cluster = Cluster::with(config);
     cluster.start(1);
     cluster.start(2);
@@ -57,8 +58,40 @@ fn preferred_leaders_come_back_by_themselves_step_by_step() {
 }
 
 #[test]
+fn leaders_return_once_it_is_quiet() {
+    let config = ControllerConfig { rebalance_step: 3, rebalance_step_ms: 100, ..Default::default() };
+    let mut cluster = Cluster::with(config);
+    cluster.start(1);
+    cluster.start(2);
+    cluster.create_on("t", &[&[1, 2][..]; 8]);
+    cluster.kill(&[1]);
+    cluster.start(1);
+    let led = |cluster: &Cluster| (0..8).filter(|at| cluster.state("t", *at).0 == 1).count();
+    for partition in 0..7 {
+        cluster.alter("t", partition, &[1, 2]);
+        cluster.pass_with(1_000, &[1, 2]);
+        assert_eq!(led(&cluster), 0, "something came in sync a moment ago");
+    }
+    cluster.pass_with(3_000, &[1, 2]);
+    assert_eq!(led(&cluster), 0);
+    cluster.pass(1_000);
+    assert_eq!(led(&cluster), 3);
+    cluster.pass(100);
+    assert_eq!(led(&cluster), 6);
+    cluster.pass(100);
+    assert_eq!(led(&cluster), 7, "the eighth is not in sync");
+    // A new controller looks at what the one before left.
+    cluster.fail_over();
+    cluster.alter("t", 7, &[1, 2]);
+    cluster.pass_with(5_000, &[1, 2]);
+    assert_eq!(led(&cluster), 8);
+}
+
+#[test]
 fn a_small_imbalance_is_left_alone() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::with(ControllerConfig { leader_return_ms: 0, ..Default::default() });
+    cluster.start(1);
+    cluster.start(2);
     cluster.create_on("t", &[&[1, 2][..]; 10]);
     cluster.create_on("u", &[&[1, 2]]);
     cluster.alter("u", 0, &[1]);

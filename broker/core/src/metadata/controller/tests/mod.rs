@@ -8,10 +8,12 @@ mod invariants;
 mod offline_replicas;
 mod reassignments;
 mod registration;
+mod restart_safety;
 mod scale;
 mod sessions;
 mod shutdown;
 mod simulation;
 mod topics;
+mod unregister;
 
 pub(super) use cluster::Cluster;
