@@ -133,19 +133,17 @@ impl ControllerNode {
         let patience =
             i64::try_from(2 * self.config.tick_ms * u64::from(self.config.election_ticks)).unwrap_or(i64::MAX);
         let id = |id: u64| i32::try_from(id).unwrap_or(i32::MAX);
-        let caught_up = |voter: u64, match_index: Option<u64>| {
-            let (heard_ms, _) = self.progress.voter(voter);
-            let recent = heard_ms >= 0 && now.wall_ms - heard_ms <= patience;
-            voter == status.node_id || (recent && match_index >= Some(status.commit_index))
+        let caught_up = |voter: u64, state: &VoterStatus| {
+            let directory = Bytes::copy_from_slice(&state.directory_id);
+            let (heard_ms, _) = self.progress.controller(voter, &directory);
+            let recent = state.recently_active || (heard_ms >= 0 && now.wall_ms - heard_ms <= patience);
+            voter == status.node_id || (recent && state.match_index >= Some(status.commit_index))
         };
         QuorumView {
             node_id: id(status.node_id),
-            voters: status
-                .voters
-                .iter()
-                .map(|(voter, state)| (id(*voter), caught_up(*voter, state.match_index)))
-                .collect(),
+            voters: status.voters.iter().map(|(voter, state)| (id(*voter), caught_up(*voter, state))).collect(),
         }
+    }
     }
 
     fn connection_closed(&mut self, now: Now, connection: u64) {
