@@ -7,7 +7,7 @@ use odradek_core::metadata::rpc::{
     RaftResponse, Request,
 };
 use odradek_core::time::Now;
-use odradek_quorum::{Member, StepError};
+use odradek_quorum::{Member, StepError, VoterStatus};
 use odradek_wire::ResponseError;
 
 use super::error::ControllerError;
@@ -143,7 +143,6 @@ impl ControllerNode {
             node_id: id(status.node_id),
             voters: status.voters.iter().map(|(voter, state)| (id(*voter), caught_up(*voter, state))).collect(),
         }
-    }
     }
 
     fn connection_closed(&mut self, now: Now, connection: u64) {
