@@ -155,11 +155,13 @@ impl Cluster {
                     // Never an id that another broker has, nor one of its own that a lost registration told of.
                     known.log_dirs = vec![100 + (dir - 100 + BROKERS as u8) % 150];
                 }
-                let lossy = self.invariants.holders.is_unclean(broker);
-                self.invariants.holders.unclean(broker, lossy || !clean || empty_disk);
+                let incarnation = before.incarnation + 1;
+                if !clean || empty_disk || self.invariants.holders.is_unclean(broker) {
+                    self.invariants.holders.unclean(broker, incarnation);
+                }
                 if self.register(broker, clean).error_code != 0 {
                     // The first process goes on.
-                    self.invariants.holders.unclean(broker, lossy);
+                    self.invariants.holders.forget(broker, incarnation);
                     self.brokers.insert(broker, before);
                 } else if empty_disk {
                     let image = self.controller.image();

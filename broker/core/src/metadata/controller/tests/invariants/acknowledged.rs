@@ -14,8 +14,8 @@ use crate::metadata::image::Image;
 #[derive(Default)]
 pub(crate) struct Holders {
     of: BTreeMap<(Uuid, i32), BTreeSet<i32>>,
-    /// Brokers that came back from an unclean stop, until their registration is committed.
-    unclean: BTreeSet<i32>,
+    /// Brokers, with their incarnations, that came back from an unclean stop, until their registration is committed.
+    unclean: BTreeSet<(i32, u8)>,
 }
 
 impl Holders {
@@ -29,26 +29,29 @@ impl Holders {
         }
     }
 
-    /// Whether the broker, when it comes back, may have lost what it had.
-    pub(crate) fn unclean(&mut self, broker: i32, unclean: bool) {
-        if unclean {
-            self.unclean.insert(broker);
-        } else {
-            self.unclean.remove(&broker);
-        }
+    /// The broker's process with that incarnation may have lost what the one before had.
+    pub(crate) fn unclean(&mut self, broker: i32, incarnation: u8) {
+        self.unclean.insert((broker, incarnation));
+    }
+
+    /// It was refused.
+    pub(crate) fn forget(&mut self, broker: i32, incarnation: u8) {
+        self.unclean.remove(&(broker, incarnation));
     }
 
     /// Whether a registration that says so was not committed yet.
     pub(crate) fn is_unclean(&self, broker: i32) -> bool {
-        self.unclean.contains(&broker)
+        self.unclean.iter().any(|(id, _)| *id == broker)
     }
 
     /// A record was committed.
     pub(super) fn check(&mut self, before: &Image, after: &Image) {
         let changes = after.changes_since(before);
         for id in changes.brokers {
-            let incarnation = |image: &Image| image.broker(id).map(|broker| broker.incarnation);
-            if incarnation(before) != incarnation(after) && self.unclean.remove(&id) {
+            let Some(incarnation) = after.broker(id).map(|broker| broker.incarnation.as_bytes()[0]) else { continue };
+            if self.unclean.contains(&(id, incarnation)) {
+                // One before it, too, whose registration was lost.
+                self.unclean.retain(|(other, before)| *other != id || *before > incarnation);
                 for holders in self.of.values_mut() {
                     holders.remove(&id);
                 }

@@ -4,13 +4,16 @@
 use crate::metadata::image::Partition;
 
 pub(super) fn check(place: &str, old: &Partition, new: &Partition) {
-    let nobody = old.isr.is_empty() && old.elr.is_empty();
     // Who is left of it leads before any eligible one.
     let set_is_lost = !old.isr.iter().any(|id| new.isr.contains(id));
     let could_lead = |id: &i32| {
         old.isr.contains(id)
             || set_is_lost && old.elr.contains(id)
-            || nobody && old.last_known_leader == Some(*id) && !old.last_known_leader_lost_data
+            // The last eligible one may come back from an unclean stop in the same step.
+            || old.isr.is_empty()
+                && new.elr.is_empty()
+                && old.last_known_leader == Some(*id)
+                && !old.last_known_leader_lost_data
     };
     if new.leader != old.leader
         && let Some(leader) = new.leader()

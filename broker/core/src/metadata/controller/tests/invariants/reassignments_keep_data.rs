@@ -11,9 +11,12 @@ pub(super) fn check(place: &str, old: &Partition, new: &Partition, unclean: bool
     for id in &new.removing {
         assert!(new.replicas.contains(id), "{place}: removes {id}, which is no replica");
     }
-    // Who was being added is a replica like the others only once it is in sync.
+    // Who was being added is a replica like the others only once it is in sync (or was, and is eligible).
     for id in old.adding.iter().filter(|id| new.replicas.contains(id) && !new.adding.contains(id)) {
-        assert!(old.isr.contains(id), "{place}: {id} counts as added, and was not in sync: {old:?}");
+        assert!(
+            old.isr.contains(id) || old.elr.contains(id),
+            "{place}: {id} counts as added, and was not in sync: {old:?}"
+        );
     }
     // Who was there before leaves only when all that stay are in sync.
     let left = |id: &&i32| !old.adding.contains(id) && !new.replicas.contains(id);
