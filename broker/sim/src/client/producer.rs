@@ -9,6 +9,7 @@ use odradek_wire::messages::{InitProducerIdRequest, ProducerId, RequestKind, Res
 use uuid::Uuid;
 
 use super::{Client, Common, Ledger, Tp, Value};
+use crate::network::Place;
 use crate::world::{ClientAnswer, World};
 
 const PRODUCE: (i16, i16) = (0, 9);
@@ -55,6 +56,10 @@ struct Batch {
     padding: usize,
     tries: u32,
     call: Option<u64>,
+    /// Whom it was sent to last.
+    to: Place,
+    /// How often in a row the leader said that something is missing before it, though all of that is acknowledged.
+    gaps: u32,
 }
 
 /// The batches of one partition that are not acknowledged, in order.
@@ -144,7 +149,7 @@ impl Producer {
         // Large ones lie in several sectors of a disk, so that a power loss can tear them.
         let padding = if self.common.rng.chance(250) { self.common.rng.range(300, 1_500) as usize } else { 40 };
         let (ordinal, sequence) = (lane.next_ordinal, lane.next_sequence);
-        lane.batches.push_back(Batch { ordinal, sequence, values, padding, tries: 0, call: None });
+        lane.batches.push_back(Batch { ordinal, sequence, values, padding, tries: 0, call: None, to: -1, gaps: 0 });
         lane.next_ordinal += 1;
         lane.next_sequence += many as i32;
     }
@@ -166,6 +171,7 @@ impl Producer {
                     break;
                 };
                 batch.tries += 1;
+                batch.to = leader;
                 if batch.tries > 1 {
                     world.counts.add("produce retried");
                 }
@@ -244,7 +250,13 @@ impl Producer {
             }
             let fatal =
                 matches!(error, CORRUPT_MESSAGE | DUPLICATE_SEQUENCE | INVALID_PRODUCER_EPOCH | UNKNOWN_PRODUCER_ID);
-            if fatal || (gap && index == 0) {
+            // One that leads no more and does not know it may miss what the next one acknowledged.
+            let name = world.plan.topics[at.0].name;
+            let partition = world.known_image().topic(name).and_then(|topic| topic.partitions.get(&at.1));
+            let leads = partition.is_some_and(|state| state.leader == lane.batches[index].to);
+            let batch = &mut lane.batches[index];
+            batch.gaps = if gap && index == 0 && leads { batch.gaps + 1 } else { 0 };
+            if fatal || batch.gaps > 1 {
                 let why = format!(
                     "producer {} got error {error} for {:?} at {at:?}, which only a broken promise gives",
                     self.common.place, lane.batches[index]
