@@ -49,12 +49,17 @@ fn consumers_read_from_the_replica_in_their_rack_and_from_the_leader_when_it_is_
             kafka("org.apache.kafka.tools.consumer.ConsoleConsumer")?
                 .args(["--bootstrap-server", bootstrap, "--topic", "near", "--from-beginning"])
                 .args(["--max-messages", &RECORDS.to_string(), "--timeout-ms", "30000"])
-                .args(["--consumer-property", &rack]),
+                .args(["--command-property", &rack]),
             b"",
         )?
         .ok()
     };
-    ensure!(java(&bootstrap)?.lines().eq(expected.iter().copied()), "the Java consumer got something else");
+    let out = java(&bootstrap)?;
+    ensure!(
+        out.lines().eq(expected.iter().copied()),
+        "the Java consumer got {} lines: {out:.300}",
+        out.lines().count()
+    );
     let by_java = read_at(near)?;
     ensure!(by_java as usize > records.len() / 2, "the Java consumer read {by_java} bytes from the near replica");
 
