@@ -14,11 +14,12 @@ use crate::{
 pub type BrokerConfig = BTreeMap<String, String>;
 
 /// Keys that the operator sets itself.
-const OWNED: [&str; 22] = [
+const OWNED: [&str; 23] = [
     "advertised.listeners",
     "broker.id",
     "broker.rack",
     "controller.listener.names",
+    "controller.quorum.auto.join.enable",
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "early.start.listeners",

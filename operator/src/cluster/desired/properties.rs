@@ -63,6 +63,10 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
     if pool.has(Role::Broker) {
         keys.insert("inter.broker.listener.name".to_owned(), REPLICATION.to_owned());
     }
+    if pool.has(Role::Controller) {
+        // A controller whose volume was lost is not the voter that it was: it catches up, and becomes one again by itself.
+        keys.insert("controller.quorum.auto.join.enable".to_owned(), "true".to_owned());
+    }
     let lines: String = keys.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
     format!("# Written by odradek-operator from the KafkaCluster {}.\n{lines}", cluster.name)
 }
