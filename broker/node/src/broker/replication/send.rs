@@ -160,6 +160,11 @@ impl BrokerNode {
             .with_session_epoch(FINAL_EPOCH)
             .with_topics(topics(asked.iter().map(|(key, asked)| (*key, *asked))));
         request.max_bytes = request.max_bytes.min(max_bytes);
+        if !throttled {
+            // Where a partition stands is wanted at once: one that is level waits in the session. (The leader answers
+            // nothing while a throttle holds, so those fetches wait there.)
+            request.max_wait_ms = 0;
+        }
         let kind = Fetching::Lane { throttled, asked };
         self.send_fetch(to, request, FetchInFlight { id, generation, kind }, out);
     }
