@@ -77,6 +77,23 @@ impl LogDir {
     }
 }
 
+/// Makes a log directory that is not there yet, and whatever lacks above it, so that a power loss does not take it.
+///
+/// # Errors
+/// The disk's.
+pub fn create(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    if disk.exists(dir) {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if above != Path::new(".") && above.parent().is_some() {
+        create(disk, above)?;
+    }
+    let failed = |action| move |source| LogError::Io { action, path: dir.to_owned(), source };
+    disk.create_dir_all(dir).map_err(failed("create"))?;
+    disk.sync_dir(above).map_err(failed("sync the folder of"))
+}
+
 /// Takes the lock of a log folder.
 ///
 /// # Errors

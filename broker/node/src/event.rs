@@ -184,6 +184,15 @@ pub enum Event {
         /// What is on the device now, or the error that makes the log directory unusable.
         result: std::io::Result<FlushDone>,
     },
+    /// The end of a [`Command::Load`].
+    Loaded {
+        /// Which log it was.
+        log: LogKey,
+        /// As in [`Command::Load`].
+        step: u64,
+        /// What was read, or done.
+        result: std::io::Result<Loaded>,
+    },
     /// SIGTERM: hand the leaders over, then [`Command::Stopped`].
     Shutdown,
     /// `next_deadline` was reached.
@@ -227,6 +236,16 @@ pub enum Command {
         /// The work.
         job: FlushJob,
     },
+    /// Read or sync for the copy of a log in another directory, on a thread that may block; exactly one
+    /// [`Event::Loaded`] follows.
+    Load {
+        /// Which log.
+        log: LogKey,
+        /// The answer has the same.
+        step: u64,
+        /// The work.
+        job: LoadJob,
+    },
     /// Run on a thread that may block; nothing follows. (Removal of folders and segments.)
     Run(BlockingJob),
     /// Where the controllers listen, by node id, when that is not what the shell was told before.
@@ -242,6 +261,37 @@ pub enum Command {
         /// 2 for identity and configuration, 1 for the rest.
         exit_code: i32,
     },
+}
+
+/// A step of the copy of a log in another directory.
+#[derive(Debug)]
+pub enum LoadJob {
+    /// Read what is to be copied.
+    Read(FileRange),
+    /// Sync the copy.
+    Sync(FlushJob),
+}
+
+impl LoadJob {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn run(self) -> std::io::Result<Loaded> {
+        match self {
+            LoadJob::Read(range) => range.read().map(Loaded::Bytes),
+            LoadJob::Sync(job) => job.run().map(Loaded::Synced),
+        }
+    }
+}
+
+/// What a [`LoadJob`] came to.
+#[derive(Debug)]
+pub enum Loaded {
+    /// What was read.
+    Bytes(bytes::Bytes),
+    /// What of the copy is on the device.
+    Synced(FlushDone),
 }
 
 /// Work without a result.

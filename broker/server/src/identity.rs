@@ -108,7 +108,7 @@ pub fn claim(
     let mut locks = Vec::new();
     let mut found = Vec::new();
     for dir in folders {
-        disk.create_dir_all(dir).map_err(|source| LogError::Io { action: "create", path: dir.to_owned(), source })?;
+        dirs::create(disk.as_ref(), dir)?;
         locks.push(dirs::lock(disk.as_ref(), dir)?);
         found.push((dir.to_owned(), MetaProperties::read(disk.as_ref(), dir)?));
     }

@@ -16,6 +16,8 @@ use crate::health::Health;
 pub struct Recovery {
     /// Every log, open.
     pub logs: Vec<FoundLog>,
+    /// Replicas that were on their way into another directory: topic, partition, index of the directory.
+    pub moves: Vec<(String, i32, usize)>,
     /// The broker epoch of the last stop when it was a clean one in every directory; else -1.
     pub previous_broker_epoch: i64,
 }
@@ -39,10 +41,12 @@ pub fn run(
     let mut errors = Vec::new();
     let mut queues = Vec::new();
     let mut epochs = Vec::new();
+    let mut moves = Vec::new();
     for (index, dir) in dirs.iter().enumerate() {
         match scan_dir(disk, index, dir) {
             Ok(scanned) => {
                 epochs.push(scanned.clean_epoch);
+                moves.extend(scanned.moves);
                 queues.push(Mutex::new(scanned.logs));
             }
             Err(error) => errors.push(format!("{}: {error}", dir.path.display())),
@@ -83,7 +87,7 @@ pub fn run(
     tell(&logs, start);
     // Every directory had the same stop, or it was none.
     let previous = epochs.first().copied().flatten().filter(|epoch| epochs.iter().all(|other| *other == Some(*epoch)));
-    Ok(Recovery { logs, previous_broker_epoch: previous.unwrap_or(-1) })
+    Ok(Recovery { logs, moves, previous_broker_epoch: previous.unwrap_or(-1) })
 }
 
 fn open_all(

@@ -167,6 +167,12 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> RequestKind {
             let resource = resource.with_configs(vec![config]);
             IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).into()
         }
+        ApiKey::AlterReplicaLogDirs => {
+            use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+            let topic = AlterReplicaLogDirTopic::default().with_name(name(TOPIC)).with_partitions(vec![0]);
+            let dir = AlterReplicaLogDir::default().with_path(text("/nowhere")).with_topics(vec![topic]);
+            AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]).into()
+        }
         ApiKey::DescribeLogDirs => DescribeLogDirsRequest::default().with_topics(None).into(),
         ApiKey::CreatePartitions => {
             use create_partitions_request::CreatePartitionsTopic;

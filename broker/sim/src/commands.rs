@@ -49,6 +49,11 @@ impl World {
                 let delay = self.rng.range(100, 5_000) + slow_us;
                 self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
             }
+            Command::Load { log, step, job } => {
+                let what = Arrived::Broker(Event::Loaded { log, step, result: job.run() });
+                let delay = self.rng.range(100, 5_000);
+                self.schedule(self.now_us + delay, Item::Arrive { place, generation, what });
+            }
             Command::Run(job) => {
                 let what = job.what.clone();
                 if let Err(error) = (job.run)()

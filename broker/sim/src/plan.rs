@@ -48,6 +48,8 @@ pub struct Plan {
     pub raft_loss_per_thousand: u64,
     /// `num.replica.fetchers`.
     pub replica_fetchers: u32,
+    /// Log directories of each broker.
+    pub log_dirs: usize,
     /// Consumers read from a replica in their rack.
     pub rack_aware_reads: bool,
     /// `max.incremental.fetch.session.cache.slots`.
@@ -100,6 +102,7 @@ impl Plan {
             late_per_thousand: *rng.pick(&[0, 1, 5]),
             raft_loss_per_thousand: *rng.pick(&[0, 10, 50]),
             replica_fetchers: *rng.pick(&[1, 1, 2, 3]),
+            log_dirs: 1,
             rack_aware_reads: rng.chance(500),
             fetch_session_slots: *rng.pick(&[0, 1, 1_000, 1_000]),
             snapshot_every: *rng.pick(&[10, 40, 10_000]),

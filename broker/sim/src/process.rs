@@ -132,19 +132,26 @@ impl Process {
         }
         if self.has_broker {
             let config = broker_config(self.place, self.volumes.0, plan);
-            let dir = config.log_dirs[0].clone();
-            disk.create_dir_all(&dir.path).map_err(|error| error.to_string())?;
-            let scanned = scan_dir(&disk, 0, &dir)?;
-            let mut found = Vec::new();
-            for log in scanned.logs {
-                found.push(log.open(now.wall_ms)?);
+            let (mut found, mut moves, mut clean) = (Vec::new(), Vec::new(), Vec::new());
+            for (index, dir) in config.log_dirs.iter().enumerate() {
+                odradek_log::dirs::create(disk.as_ref(), &dir.path).map_err(|error| error.to_string())?;
+                let scanned = scan_dir(&disk, index, dir)?;
+                for log in scanned.logs {
+                    found.push(log.open(now.wall_ms)?);
+                }
+                moves.extend(scanned.moves);
+                clean.push(scanned.clean_epoch);
             }
+            let clean =
+                clean.first().copied().flatten().filter(|epoch| clean.iter().all(|other| *other == Some(*epoch)));
             let start = Start {
                 incarnation: Uuid::from_u128((u128::from(seed) << 64) | u128::from(self.generation)),
-                previous_broker_epoch: scanned.clean_epoch.unwrap_or(-1),
+                previous_broker_epoch: clean.unwrap_or(-1),
                 seed,
             };
-            self.broker = Some(BrokerNode::new(config, disk, found, start, now));
+            let mut broker = BrokerNode::new(config, disk, found, start, now);
+            broker.resume_moves(moves);
+            self.broker = Some(broker);
         }
         self.state = State::Up;
         Ok(())
@@ -212,12 +219,17 @@ fn broker_config(id: i32, volume: u32, plan: &Plan) -> BrokerConfig {
         }],
         inter_broker_listener: LISTENER.to_owned(),
         controllers: plan.controller_ids(),
-        log_dirs: vec![LogDir {
-            path: PathBuf::from("/data"),
-            id: Uuid::from_u128(
-                0x5150_0000_0000_0000_0000_0000_0000_0000 | (u128::from(volume) << 32) | u128::from(id.unsigned_abs()),
-            ),
-        }],
+        log_dirs: (0..plan.log_dirs)
+            .map(|index| LogDir {
+                path: PathBuf::from(if index == 0 { "/data".to_owned() } else { format!("/data-{index}") }),
+                id: Uuid::from_u128(
+                    0x5150_0000_0000_0000_0000_0000_0000_0000
+                        | ((index as u128) << 64)
+                        | (u128::from(volume) << 32)
+                        | u128::from(id.unsigned_abs()),
+                ),
+            })
+            .collect(),
         log_dir_reserve_bytes: 0,
         heartbeat_interval_ms: 250,
         registration_timeout_ms: 60_000,

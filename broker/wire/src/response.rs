@@ -122,7 +122,7 @@ pub fn api_key_of(response: &ResponseKind) -> i16 {
         Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup
         Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics
         DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs
-        AlterConfigs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
+        AlterConfigs AlterReplicaLogDirs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
         IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeQuorum
         DescribeCluster DescribeProducers UnregisterBroker DescribeTopicPartitions AddRaftVoter RemoveRaftVoter
     }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cluster;
 mod follower_reads;
+mod log_dirs;
 mod mirror;
 mod quorum;
 mod reassign;

@@ -124,6 +124,22 @@ impl Log {
         Ok(())
     }
 
+    /// Gives the log another folder: `to` is in the same log directory. The new name is on the device when this returns;
+    /// what was written before is for the caller to sync. Crashes leave the one name or the other.
+    ///
+    /// # Errors
+    /// The disk's; the log keeps its old name then, unless only the sync failed.
+    pub fn rename(&mut self, to: std::path::PathBuf) -> Result<(), LogError> {
+        self.usable()?;
+        self.disk.rename(&self.dir, &to).map_err(LogError::io("rename", &self.dir))?;
+        // Files that are opened later are looked for under the new name.
+        self.dir = to;
+        if let Some(parent) = self.dir.parent() {
+            self.disk.sync_dir(parent).map_err(LogError::io("sync", parent))?;
+        }
+        Ok(())
+    }
+
     /// Gives the partition up: its folder is renamed `topic-partition.<unique>-delete`, and the job removes it.
     /// `unique` is 32 hexadecimal digits in Kafka.
     ///

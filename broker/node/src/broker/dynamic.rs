@@ -21,8 +21,11 @@ impl BrokerNode {
         let rate = |key: &str| self.setting(key).and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
         let (leader, follower) =
             (rate("leader.replication.throttled.rate"), rate("follower.replication.throttled.rate"));
+        let moves = rate("replica.alter.log.dirs.io.max.bytes.per.second");
         self.leader_quota.set_bound(leader);
         self.follower_quota.set_bound(follower);
+        self.move_quota.set_bound(moves);
+        self.moves.wake();
         // Who waited for the old rate looks again.
         self.fetchers_due.extend(self.fetchers.keys().copied());
     }

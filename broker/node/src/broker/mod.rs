@@ -13,6 +13,7 @@ mod dynamic;
 mod follow;
 mod isr;
 mod lifecycle;
+mod moves;
 mod partition;
 mod replication;
 mod roles;
@@ -44,6 +45,7 @@ use self::calls::Calls;
 use self::follow::MetadataFollower;
 use self::isr::IsrChanges;
 use self::lifecycle::Lifecycle;
+use self::moves::Moves;
 use self::partition::Partition;
 use self::replication::{Fetcher, FetcherId};
 use self::room::Rooms;
@@ -89,6 +91,9 @@ pub struct BrokerNode {
     leader_quota: ReplicationQuota,
     /// `follower.replication.throttled.rate`.
     follower_quota: ReplicationQuota,
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`.
+    move_quota: ReplicationQuota,
+    moves: Moves,
     isr: IsrChanges,
     lag_checks: BTreeSet<(u64, LogKey)>,
     acks: Purgatory<LogKey, AckWait>,
@@ -127,7 +132,7 @@ impl BrokerNode {
             image: Image::default(),
             cluster_id: config.cluster_id.clone(),
             partitions: BTreeMap::new(),
-            found: found.into_iter().map(|log| (log.key, log)).collect(),
+            found: storage::each_once(found),
             partitions_in_dir: vec![0; config.log_dirs.len()],
             unhosted: BTreeSet::new(),
             calls: Calls::default(),
@@ -139,7 +144,9 @@ impl BrokerNode {
             replica_fetchers: config.replica_fetchers.max(1),
             fetcher_generations: 0,
             leader_quota: quota.clone(),
-            follower_quota: quota,
+            follower_quota: quota.clone(),
+            move_quota: quota,
+            moves: Moves::default(),
             isr: IsrChanges::default(),
             lag_checks: BTreeSet::new(),
             acks: Purgatory::new(),
@@ -177,10 +184,12 @@ impl BrokerNode {
                 Event::ConnectionClosed { .. } | Event::Timer => {}
                 Event::Answer { call, result } => self.answered(now, call, result, out),
                 Event::Flushed { log, result } => self.flushed(now, log, result),
+                Event::Loaded { log, step, result } => self.loaded(now, log, step, result, out),
                 Event::Shutdown => self.begin_shutdown(now, out),
             }
         }
         self.run_timers(now, out);
+        self.advance_moves(now, out);
         self.wake(now, out);
         self.send_isr_changes(now, out);
         self.fetch_from_leaders(now, out);

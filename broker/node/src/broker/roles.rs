@@ -103,7 +103,7 @@ impl BrokerNode {
             return;
         }
         if !self.partitions.contains_key(&key)
-            && let Err(reason) = self.host(now, key, &name)
+            && let Err(reason) = self.host(now, key, &name, out)
         {
             tracing::error!(topic = %name, partition = key.partition, reason, "cannot host the partition; trying again");
             self.unhosted.insert(key);
@@ -147,7 +147,8 @@ impl BrokerNode {
     }
 
     /// Takes over the log that was found at the start, or makes one in the directory with the fewest partitions.
-    fn host(&mut self, now: Now, key: LogKey, topic: &Arc<str>) -> Result<(), String> {
+    fn host(&mut self, now: Now, key: LogKey, topic: &Arc<str>, out: &mut Vec<Command>) -> Result<(), String> {
+        let wanted = self.wanted_dir(topic, key.partition);
         let config = self.log_config(topic, key.partition);
         let effective = self.effective(topic);
         let flush_messages = flush_messages(&effective);
@@ -159,7 +160,7 @@ impl BrokerNode {
                 (found.log, found.dir, found.high_watermark.clamp(start, end))
             }
             None => {
-                let dir = self.emptiest_dir().ok_or("no log directory is usable")?;
+                let dir = wanted.or_else(|| self.emptiest_dir()).ok_or("no log directory is usable")?;
                 let path = self.config.log_dirs[dir].path.join(format!("{topic}-{}", key.partition));
                 let state = OpenState { clean_shutdown: true, recovery_point: 0, log_start: 0 };
                 let (mut log, _) = Log::open(self.disk.clone(), path, config, state, now.wall_ms)
@@ -185,6 +186,12 @@ impl BrokerNode {
                 lag_check_scheduled: false,
             },
         );
+        // A move that a stop of this broker interrupted.
+        if let Some(to) = wanted.filter(|to| *to != dir)
+            && let Err(error) = self.start_move(now, key, to, out)
+        {
+            tracing::error!(%topic, partition = key.partition, %error, "the move is not taken up again");
+        }
         Ok(())
     }
 
@@ -269,6 +276,7 @@ impl BrokerNode {
     /// The partition is another broker's now, or its topic is gone: the folder goes too.
     fn stop_hosting(&mut self, now: Now, key: LogKey, out: &mut Vec<Command>) {
         self.unfollow(key);
+        self.end_move(key, out);
         let Some(partition) = self.partitions.remove(&key) else { return };
         self.partitions_in_dir[partition.dir] -= 1;
         self.checkpoints_due = true;

@@ -78,6 +78,8 @@ impl LogToOpen {
 pub struct ScannedDir {
     /// The logs in it.
     pub logs: Vec<LogToOpen>,
+    /// Replicas that were on their way into it, for [`BrokerNode::resume_moves`].
+    pub moves: Vec<(String, i32, usize)>,
     /// The broker epoch of a clean stop; `None` after any other.
     pub clean_epoch: Option<i64>,
 }
@@ -103,6 +105,7 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
     let starts = offsets(checkpoint::LOG_STARTS)?;
     let marks = offsets(checkpoint::HIGH_WATERMARKS)?;
     let mut logs = Vec::new();
+    let mut moves = Vec::new();
     for found in dirs::LogDir::scan(disk.as_ref(), &dir.path).map_err(text)?.partitions {
         match found.kind {
             // A controller in the same process has its log here too.
@@ -112,7 +115,13 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
                 disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
                 continue;
             }
-            FolderKind::Stray | FolderKind::Future => {
+            // A copy that was not whole: it is made again.
+            FolderKind::Future => {
+                disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
+                moves.push((found.topic, found.partition, index));
+                continue;
+            }
+            FolderKind::Stray => {
                 tracing::warn!(folder = %found.path.display(), "left alone: it is no replica of this broker");
                 continue;
             }
@@ -131,7 +140,31 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
         }
         logs.push(LogToOpen { disk: disk.clone(), found, dir: index, state, high_watermark });
     }
-    Ok(ScannedDir { logs, clean_epoch: clean.map(|marker| marker.broker_epoch) })
+    Ok(ScannedDir { logs, moves, clean_epoch: clean.map(|marker| marker.broker_epoch) })
+}
+
+/// The logs by their names. When a move between two directories was interrupted at its very end, a log is in both, with
+/// the same records: the one that has more stays, and the other goes.
+pub(super) fn each_once(found: Vec<FoundLog>) -> BTreeMap<LogKey, FoundLog> {
+    let mut logs: BTreeMap<LogKey, FoundLog> = BTreeMap::new();
+    for log in found {
+        let key = log.key;
+        let Some(other) = logs.remove(&key) else {
+            logs.insert(key, log);
+            continue;
+        };
+        let (mut stays, goes) =
+            if log.log.log_end_offset() > other.log.log_end_offset() { (log, other) } else { (other, log) };
+        stays.high_watermark = stays.high_watermark.max(goes.high_watermark);
+        let folder = goes.log.dir().to_owned();
+        tracing::warn!(folder = %folder.display(), "the replica is in two directories: this one goes");
+        let removed = goes.log.delete(&key.topic_id.simple().to_string()).map_err(|error| error.to_string());
+        if let Err(error) = removed.and_then(|job| job.run().map_err(|error| error.to_string())) {
+            tracing::error!(folder = %folder.display(), error, "it cannot be removed");
+        }
+        logs.insert(key, stays);
+    }
+    logs
 }
 
 /// Whether a partition's folder says whose it is. A disk that fails is asked again when the log is opened.
@@ -173,6 +206,7 @@ impl BrokerNode {
     pub(super) fn flushed(&mut self, now: Now, key: LogKey, result: std::io::Result<FlushDone>) {
         let Some(partition) = self.partitions.get_mut(&key) else { return };
         partition.flushing = false;
+        self.moves.wake();
         match result {
             Ok(done) => {
                 partition.log.flushed(done);

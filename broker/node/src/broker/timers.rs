@@ -95,6 +95,7 @@ impl BrokerNode {
             self.acks.next_deadline(),
             self.fetches.next_deadline(),
             self.groups.next_deadline(),
+            self.moves.next_deadline(),
             (!self.loading.is_empty()).then_some(0),
         ];
         periodic.into_iter().chain(others.into_iter().flatten()).min().unwrap_or(0)

@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
     cluster_wide("log.cleaner.io.max.bytes.per.second", Kind::Double, Some("1.7976931348623157E308"), Check::Any, Class::NoEffect { why: COMPACTION }),
     cluster_wide("log.cleaner.threads", Kind::Int, Some("1"), Check::AtLeast(0), Class::NoEffect { why: COMPACTION }),
     per_broker("cordoned.log.dirs", Kind::List, Some(""), Check::Any, Class::NotYet { what: "cordoning a log directory is" }),
-    fixed("num.replica.alter.log.dirs.threads", Kind::Int, None, Check::Any, Class::NoEffect { why: "replicas do not move between log directories yet" }),
+    fixed("num.replica.alter.log.dirs.threads", Kind::Int, None, Check::Any, Class::NoEffect { why: "replicas move between log directories four at a time, read and synced by the threads of the disks" }),
 ];
 
 /// Log directories and work on all logs.

@@ -20,8 +20,8 @@ pub(super) const KEYS: &[Key] = &[
     fixed("quota.window.size.seconds", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: QUOTAS }),
     fixed("replication.quota.window.num", Kind::Int, Some("11"), Check::AtLeast(1), Class::Honoured),
     fixed("replication.quota.window.size.seconds", Kind::Int, Some("1"), Check::AtLeast(1), Class::Honoured),
-    fixed("alter.log.dirs.replication.quota.window.num", Kind::Int, Some("11"), Check::AtLeast(1), Class::NoEffect { why: QUOTAS }),
-    fixed("alter.log.dirs.replication.quota.window.size.seconds", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: QUOTAS }),
+    fixed("alter.log.dirs.replication.quota.window.num", Kind::Int, Some("11"), Check::AtLeast(1), Class::NoEffect { why: "replication.quota.window.num counts for moves between log directories, too" }),
+    fixed("alter.log.dirs.replication.quota.window.size.seconds", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: "replication.quota.window.size.seconds counts for moves between log directories, too" }),
     fixed("controller.quota.window.num", Kind::Int, Some("11"), Check::AtLeast(1), Class::NoEffect { why: QUOTAS }),
     fixed("controller.quota.window.size.seconds", Kind::Int, Some("1"), Check::AtLeast(1), Class::NoEffect { why: QUOTAS }),
 ];

@@ -34,7 +34,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("delete.records.purgatory.purge.interval.requests", Kind::Int, Some("1"), Check::Any, Class::NoEffect { why: PURGATORY }),
     cluster_wide("leader.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::Honoured),
     cluster_wide("follower.replication.throttled.rate", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::Honoured),
-    cluster_wide("replica.alter.log.dirs.io.max.bytes.per.second", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::NotYet { what: "throttling of replication is" }),
+    cluster_wide("replica.alter.log.dirs.io.max.bytes.per.second", Kind::Long, Some("9223372036854775807"), Check::AtLeast(0), Class::Honoured),
 ];
 
 /// Which replica a consumer reads from.

@@ -148,6 +148,14 @@ impl BrokerLoop {
                     handle.blocking_send(Event::Flushed { log, result }).ok();
                 });
             }
+            Command::Load { log, step, job } => {
+                let handle = self.handle.clone();
+                self.pool.run(move || {
+                    let result = job.run();
+                    // A copy that was not whole is made again after a start.
+                    handle.blocking_send(Event::Loaded { log, step, result }).ok();
+                });
+            }
             Command::Run(job) => self.pool.run(move || {
                 if let Err(error) = (job.run)() {
                     tracing::error!("{}: {error}", job.what);

@@ -96,9 +96,11 @@ impl BoundBroker {
             previous_broker_epoch: recovered.previous_broker_epoch,
             seed: super::seed(),
         };
+        let mut node = BrokerNode::new(settings, shared.disk.clone(), recovered.logs, start, shared.clock.now());
+        node.resume_moves(recovered.moves);
         let outbox = BrokerOut::new(replies.clone(), shared.peers.clone(), handle.clone(), shared.runtime.clone());
         let work = BrokerLoop {
-            node: BrokerNode::new(settings, shared.disk.clone(), recovered.logs, start, shared.clock.now()),
+            node,
             inbox,
             handle: handle.clone(),
             outbox: Box::new(outbox),

@@ -114,6 +114,36 @@ impl Small {
         self.world.processes.values().find(up).expect("somebody is up").place
     }
 
+    /// AlterReplicaLogDirs of partition 0 at a broker: the error code.
+    pub fn move_to(&mut self, broker: Place, topic: &str, dir: &str) -> i16 {
+        use odradek_wire::messages::AlterReplicaLogDirsRequest;
+        use odradek_wire::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+        let topic = AlterReplicaLogDirTopic::default().with_name(TopicName(text(topic))).with_partitions(vec![0]);
+        let dir = AlterReplicaLogDir::default().with_path(text(dir)).with_topics(vec![topic]);
+        let body = AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]);
+        let answer = self.ask(broker, (34, 2), Request::Kafka(Box::new(RequestKind::AlterReplicaLogDirs(body))));
+        let ResponseKind::AlterReplicaLogDirs(response) = answer else { panic!("{answer:?}") };
+        response.results[0].partitions[0].error_code
+    }
+
+    /// The folders of a topic on a broker's disk.
+    pub fn folders(&self, broker: Place, topic: &str) -> Vec<String> {
+        let files = self.world.processes[&broker].disk.files();
+        let mut folders: Vec<String> = files
+            .iter()
+            .filter_map(|(path, _)| Some(path.parent()?.to_string_lossy().into_owned()))
+            .filter(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{topic}-"))))
+            .collect();
+        folders.dedup();
+        folders
+    }
+
+    /// Where the log of partition 0 on a broker ends.
+    pub fn log_end(&self, broker: Place, topic: &str) -> Option<i64> {
+        let broker = self.world.processes[&broker].broker.as_ref()?;
+        broker.hosted().find(|hosted| &*hosted.topic == topic).map(|hosted| hosted.log_end)
+    }
+
     /// The broker that leads a partition.
     pub fn leader(&self, topic: &str, partition: i32) -> Place {
         let mut leads = self.world.processes.values().filter_map(|process| {

@@ -62,6 +62,7 @@ impl BrokerNode {
             RequestKind::DescribeTopicPartitions(request) => self.describe_topic_partitions(&context, request, out),
             RequestKind::DescribeProducers(request) => self.describe_producers(&context, request, out),
             RequestKind::DescribeConfigs(request) => self.describe_configs(&context, request, out),
+            RequestKind::AlterReplicaLogDirs(request) => self.alter_replica_log_dirs(now, &context, request, out),
             RequestKind::DescribeLogDirs(request) => self.describe_log_dirs(&context, request, out),
             RequestKind::ListPartitionReassignments(request) => {
                 self.list_partition_reassignments(&context, request.topics, out);

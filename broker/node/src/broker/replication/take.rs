@@ -128,6 +128,8 @@ impl BrokerNode {
                 // The leader has dropped what comes next here: start over where it starts.
                 log.truncate_fully(data.log_start_offset).map_err(|error| error.to_string())?;
                 partition.known_high_watermark = data.log_start_offset;
+                let start = data.log_start_offset;
+                self.cut_copy(key, start);
                 self.checkpoints_due = true;
                 return Ok(Some(Taken { behind: true, got: false }));
             }
@@ -190,8 +192,10 @@ impl BrokerNode {
         let recovery_point = log.recovery_point();
         log.truncate_to(cut).map_err(|error| error.to_string())?;
         partition.known_high_watermark = partition.known_high_watermark.min(cut);
-        if log.recovery_point() < recovery_point {
-            let dir = partition.dir;
+        let shorter = partition.log.recovery_point() < recovery_point;
+        let dir = partition.dir;
+        self.cut_copy(key, cut);
+        if shorter {
             self.write_recovery_points(dir);
         }
         Ok(())
