@@ -10,6 +10,8 @@ use odradek_probe::Mutation;
 use odradek_sim::counts::Counts;
 use odradek_sim::run::{Outcome, run, run_mutated};
 
+/// A seed with fewer client operations says too little.
+const FEWEST_OPERATIONS: u64 = 2_000;
 /// Fewer seeds need not have seen everything.
 const ENOUGH_TO_MISS: u64 = 500;
 
@@ -96,7 +98,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     let next = AtomicU64::new(arguments.from);
     let (send, outcomes) = mpsc::channel::<(u64, Outcome)>();
     let mut counts = Counts::default();
-    let (mut done, mut failures, mut seconds, mut operations) = (0u64, 0u64, 0u64, 0u64);
+    let (mut done, mut failures, mut seconds, mut operations, mut fewest) = (0u64, 0u64, 0u64, 0u64, u64::MAX);
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads() {
             let (send, next) = (send.clone(), &next);
@@ -124,6 +126,7 @@ fn many(arguments: &Arguments) -> ExitCode {
             counts.merge(&outcome.counts);
             seconds += outcome.virtual_seconds;
             operations += outcome.operations;
+            fewest = fewest.min(outcome.operations);
             failures += u64::from(!outcome.broken.is_empty());
             failed(seed, &outcome.broken);
             done += 1;
@@ -134,14 +137,19 @@ fn many(arguments: &Arguments) -> ExitCode {
     });
     show(&counts);
     println!(
-        "{many} seeds, {operations} client operations, {seconds} virtual seconds in {:.1} s; {failures} failed",
+        "{many} seeds, {operations} client operations (at least {fewest} each), {seconds} virtual seconds in {:.1} s; \
+         {failures} failed",
         began.elapsed().as_secs_f64()
     );
     let missing = if many >= ENOUGH_TO_MISS { counts.missing() } else { Vec::new() };
     for name in &missing {
         println!("never occurred: {name}");
     }
-    if failures == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if fewest < FEWEST_OPERATIONS {
+        println!("a seed came to {fewest} client operations only; each should to {FEWEST_OPERATIONS}");
+    }
+    let good = failures == 0 && missing.is_empty() && fewest >= FEWEST_OPERATIONS;
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Shows that broken rules are seen: each must be caught within the seeds asked for.

@@ -94,7 +94,8 @@ impl Plan {
             topics,
             producers,
             loose_producers: 1,
-            records: (1_200 + rng.range(0, 300) as u32) / (producers + 1),
+            // So that every seed comes to 2,000 client operations.
+            records: (1_200 + rng.range(0, 300) as u32).max(1_340) / (producers + 1),
             faults: rng.range(6, 10) as u32,
             fault_gap_ms: rng.range(800, 4_000),
             delay_us: *rng.pick(&[(50, 500), (200, 5_000), (1_000, 30_000)]),
