@@ -214,6 +214,15 @@ impl Unnamed {
     }
 }
 
+/// A new `directory.id`. As of Kafka's ids, none begins with a dash in base64: tools would take it for an option.
+pub(crate) fn new_directory_id() -> Uuid {
+    first_without_dash(std::iter::repeat_with(Uuid::new_v4))
+}
+
+fn first_without_dash(ids: impl IntoIterator<Item = Uuid>) -> Uuid {
+    ids.into_iter().find(|id| id.as_bytes()[0] >> 2 != 62).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +243,12 @@ mod tests {
 
     fn disk() -> Arc<dyn Disk> {
         Arc::new(MemDisk::new())
+    }
+
+    #[test]
+    fn no_id_begins_with_a_dash() {
+        let ids = [Uuid::from_bytes([0xf8; 16]), Uuid::from_bytes([0xfb; 16]), Uuid::from_bytes([0xfc; 16])];
+        assert_eq!(first_without_dash(ids), ids[2]);
     }
 
     #[test]

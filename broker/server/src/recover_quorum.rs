@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use odradek_log::{Disk, RealDisk};
 use odradek_node::controller::{ControllerNode, Loss};
-use uuid::Uuid;
 
 use crate::config::ServerConfig;
 use crate::loops::Clock;
@@ -44,8 +43,8 @@ fn recover(config: &ServerConfig, force: bool) -> Result<bool, (String, u8)> {
         return Err((reason, REFUSED));
     }
     // The lock says whether the process runs.
-    let identity =
-        identity::claim(&disk, config, Uuid::new_v4).map_err(|error| (error.to_string(), error.exit_code()))?;
+    let identity = identity::claim(&disk, config, identity::new_directory_id)
+        .map_err(|error| (error.to_string(), error.exit_code()))?;
     let dir = identity.metadata_dir.as_ref().ok_or_else(|| ("no metadata.log.dir".to_owned(), REFUSED))?;
     let settings = node_config::controller(config, identity.cluster_id.clone(), &dir.path, *dir.id.as_bytes());
     let mut out = std::io::stdout().lock();

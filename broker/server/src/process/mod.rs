@@ -85,7 +85,7 @@ pub fn run(config: ServerConfig) -> Result<(), Failure> {
 async fn live(config: ServerConfig, started: Instant) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|error| Failure::runtime(format!("no signals: {error}")))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-    let identity = identity::claim(&disk, &config, Uuid::new_v4)
+    let identity = identity::claim(&disk, &config, identity::new_directory_id)
         .map_err(|error| Failure { exit_code: error.exit_code(), reason: error.to_string() })?;
     let traffic = Traffic::default();
     let (ended_sender, mut ended) = mpsc::unbounded_channel();
