@@ -105,7 +105,11 @@ impl Found {
             .filter(|(against, _)| !(ignore_never_safe && against.is_never_safe()))
             .map(|(against, (count, examples))| UnsafeReason {
                 code: against.code().to_owned(),
-                message: format!("{count} {}", against.message()),
+                message: match against {
+                    // Of the one quorum.
+                    Against::NoMajority | Against::NeverMajority => against.message().to_owned(),
+                    _ => format!("{count} {}", against.message()),
+                },
                 count,
                 examples,
             })
