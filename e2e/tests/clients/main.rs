@@ -2,9 +2,11 @@
 
 mod bad_input;
 mod cluster;
+mod elections;
 mod follower_reads;
 mod log_dirs;
 mod mirror;
 mod quorum;
 mod reassign;
+mod restart_safety;
 mod single;
