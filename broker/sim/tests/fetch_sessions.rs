@@ -1,34 +1,15 @@
 //! M10: what followers' fetches cost in a cluster where nothing happens, and where a little does.
 
+mod support;
+
 use odradek_sim::client::{Acks, Client, Common, Ledger, Producer, Setup};
 use odradek_sim::network::FIRST_CLIENT;
 use odradek_sim::plan::{Plan, TopicPlan};
 use odradek_sim::rng::Rng;
-use odradek_sim::world::{Happened, World};
+use odradek_sim::world::World;
+use support::run;
 
 const PARTITIONS: i32 = 600;
-
-/// Runs for some virtual seconds.
-fn run(world: &mut World, clients: &mut [Box<dyn Client>], ledger: &mut Ledger, seconds: u64) {
-    let until = world.now_us + seconds * 1_000_000;
-    loop {
-        match world.step(until) {
-            Happened::Nothing => break,
-            Happened::ClientWake { client } => {
-                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
-                    client.wake(world, ledger);
-                }
-            }
-            Happened::ClientAnswer { client, call, answer } => {
-                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
-                    client.answer(call, answer, world, ledger);
-                }
-            }
-            Happened::Inside | Happened::Fault(_) => {}
-        }
-    }
-    assert!(world.findings.is_empty(), "{:#?}", world.findings);
-}
 
 fn looks(world: &World) -> u64 {
     world

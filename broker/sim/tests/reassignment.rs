@@ -1,5 +1,7 @@
 //! M18: partitions move to other brokers under load, and back: who is to hold them does, who is not does not.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use odradek_node::event::Request;
@@ -7,10 +9,11 @@ use odradek_sim::client::{Acks, Client, Common, Ledger, Producer, Setup};
 use odradek_sim::network::FIRST_CLIENT;
 use odradek_sim::plan::{Plan, TopicPlan};
 use odradek_sim::rng::Rng;
-use odradek_sim::world::{ClientAnswer, Happened, World};
+use odradek_sim::world::{ClientAnswer, World};
 use odradek_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use odradek_wire::messages::{AlterPartitionReassignmentsRequest, RequestKind, ResponseKind, TopicName};
 use odradek_wire::protocol::StrBytes;
+use support::run;
 
 const TOPIC: &str = "ledger";
 const PARTITIONS: i32 = 24;
@@ -58,28 +61,6 @@ impl Client for Mover {
     fn is_done(&self) -> bool {
         self.accepted
     }
-}
-
-/// Runs for some virtual seconds.
-fn run(world: &mut World, clients: &mut [Box<dyn Client>], ledger: &mut Ledger, seconds: u64) {
-    let until = world.now_us + seconds * 1_000_000;
-    loop {
-        match world.step(until) {
-            Happened::Nothing => break,
-            Happened::ClientWake { client } => {
-                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
-                    client.wake(world, ledger);
-                }
-            }
-            Happened::ClientAnswer { client, call, answer } => {
-                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
-                    client.answer(call, answer, world, ledger);
-                }
-            }
-            Happened::Inside | Happened::Fault(_) => {}
-        }
-    }
-    assert!(world.findings.is_empty(), "{:#?}", world.findings);
 }
 
 /// Every replica is where it should be and nowhere else, in sync, and as long as its leader.

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use odradek_node::event::{ProducePartition, ProduceRequest, Request};
+use odradek_sim::client::{Client, Ledger};
 use odradek_sim::network::{FIRST_CLIENT, Place};
 use odradek_sim::plan::Plan;
 use odradek_sim::process::State;
@@ -20,6 +21,28 @@ pub const BROKER: i8 = 4;
 
 pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
+}
+
+/// Runs a world with its clients for some virtual seconds.
+pub fn run(world: &mut World, clients: &mut [Box<dyn Client>], ledger: &mut Ledger, seconds: u64) {
+    let until = world.now_us + seconds * 1_000_000;
+    loop {
+        match world.step(until) {
+            Happened::Nothing => break,
+            Happened::ClientWake { client } => {
+                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
+                    client.wake(world, ledger);
+                }
+            }
+            Happened::ClientAnswer { client, call, answer } => {
+                if let Some(client) = clients.get_mut((client - FIRST_CLIENT) as usize) {
+                    client.answer(call, answer, world, ledger);
+                }
+            }
+            Happened::Inside | Happened::Fault(_) => {}
+        }
+    }
+    assert!(world.findings.is_empty(), "{:#?}", world.findings);
 }
 
 /// The cluster and its one client.
