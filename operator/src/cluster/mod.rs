@@ -13,6 +13,7 @@ pub mod pods;
 pub mod reconcile;
 pub mod safety;
 pub mod status;
+pub mod take;
 pub mod validate;
 pub mod zones;
 

@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::{BoxFuture, try_join_all};
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ApiResource, Patch, PatchParams, PropagationPolicy},
+    api::{Patch, PatchParams},
 };
 use kube_runtime::controller::Action as Next;
 use odradek_crds::{KafkaCluster, KafkaClusterStatus};
@@ -15,24 +14,18 @@ use super::{
     error::Error,
     finalize,
     observe::{Observed, observe},
-    plan::{Action, Plan, Step, plan},
+    plan::{Plan, plan},
     safety::{Safety, judge},
     status,
+    take::carry_out,
     validate::{Validated, validate},
 };
-use crate::{
-    apply::{self, ApplyError},
-    backoff::jitter,
-    context::Context,
-    names::MANAGER,
-};
+use crate::{backoff::jitter, context::Context, names::MANAGER};
 
 /// When to look again although nothing happened: the in-sync sets change without an event.
 const CALM: Duration = Duration::from_secs(60);
 /// The same while something is not in sync or a step waits.
 const WATCHFUL: Duration = Duration::from_secs(2);
-/// Objects that are applied side by side.
-const APPLY_WIDTH: usize = 8;
 
 /// Brings one cluster a step nearer to its spec.
 pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<Next, Error> {
@@ -64,61 +57,8 @@ fn next_look(valid: &Validated, observed: &Observed, plan: &Plan) -> Duration {
     }
 }
 
-/// Takes the steps that can be taken now: all that pods need first, then their sets, then the rest
-/// one by one.
-async fn carry_out(cluster: &KafkaCluster, plan: &Plan, ctx: &Context) -> Result<(), Error> {
-    let is_set = |step: &&Step| step.action.target().starts_with("StatefulSet/");
-    let is_apply = |step: &&Step| matches!(step.action, Action::Create(_) | Action::Update(_));
-    let (applies, others): (Vec<&Step>, Vec<&Step>) = plan.ready().partition(is_apply);
-    let (sets, first): (Vec<&Step>, Vec<&Step>) = applies.into_iter().partition(is_set);
-    for group in [first, sets] {
-        for batch in group.chunks(APPLY_WIDTH) {
-            let mut taken: Vec<BoxFuture<'_, Result<(), Error>>> = Vec::new();
-            for step in batch {
-                taken.push(Box::pin(take(cluster, step, ctx)));
-            }
-            try_join_all(taken).await?;
-        }
-    }
-    for step in others {
-        take(cluster, step, ctx).await?;
-    }
-    Ok(())
-}
-
-async fn take(cluster: &KafkaCluster, step: &Step, ctx: &Context) -> Result<(), Error> {
-    let namespace = cluster.namespace().unwrap_or_default();
-    let client = &ctx.client;
-    let done: Result<(), ApplyError> = match &step.action {
-        Action::Create(object) | Action::Update(object) => apply::apply(client, &namespace, object).await,
-        Action::Remove { api, name, uid, propagation } => {
-            apply::delete(client, &namespace, api, name, uid, propagation.clone()).await
-        }
-        Action::ExpandClaim { claim, size } => apply::expand_claim(client, &namespace, claim, size).await,
-        Action::Roll(pod) => {
-            let api = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
-            apply::delete(client, &namespace, &api, &pod.name, &pod.uid, PropagationPolicy::Background).await
-        }
-    };
-    let about = cluster.object_ref(&());
-    let verb = step.action.verb();
-    match done {
-        Ok(()) => {
-            tracing::info!(%namespace, cluster = cluster.name_any(), "{step}");
-            ctx.tell(&about, true, verb, verb, format!("{}: {}", step.action.target(), step.reason)).await;
-            Ok(())
-        }
-        Err(error) => {
-            ctx.tell(&about, false, &format!("{verb}Failed"), verb, error.to_string()).await;
-            let failed = status::failed(cluster, &error, Timestamp::now());
-            write_status(cluster, ctx, failed).await?;
-            Err(error.into())
-        }
-    }
-}
-
 /// Writes the status if it says anything new, and tells people when the cluster became ready or not.
-async fn write_status(cluster: &KafkaCluster, ctx: &Context, new: KafkaClusterStatus) -> Result<(), Error> {
+pub(super) async fn write_status(cluster: &KafkaCluster, ctx: &Context, new: KafkaClusterStatus) -> Result<(), Error> {
     if cluster.status.as_ref() == Some(&new) {
         return Ok(());
     }

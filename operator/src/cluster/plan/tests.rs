@@ -1,3 +1,4 @@
+use kube::ResourceExt;
 use odradek_crds::BrokerPhase;
 
 use super::*;

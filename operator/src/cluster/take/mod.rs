@@ -1,0 +1,73 @@
+//! Takes the steps of a plan. The only place that changes anything; each kind of step that is more than one call has
+//! a file of its own.
+
+use futures::future::{BoxFuture, try_join_all};
+use k8s_openapi::jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+use odradek_crds::KafkaCluster;
+
+use super::{
+    error::Error,
+    plan::{Action, Plan, Step},
+    reconcile::write_status,
+    status,
+};
+use crate::{
+    apply::{self, ApplyError},
+    context::Context,
+};
+
+mod roll;
+
+/// Objects that are applied side by side.
+const APPLY_WIDTH: usize = 8;
+
+/// Takes the steps that can be taken now: all that pods need first, then their sets, then the rest
+/// one by one.
+pub async fn carry_out(cluster: &KafkaCluster, plan: &Plan, ctx: &Context) -> Result<(), Error> {
+    let is_set = |step: &&Step| step.action.target().starts_with("StatefulSet/");
+    let is_apply = |step: &&Step| matches!(step.action, Action::Create(_) | Action::Update(_));
+    let (applies, others): (Vec<&Step>, Vec<&Step>) = plan.ready().partition(is_apply);
+    let (sets, first): (Vec<&Step>, Vec<&Step>) = applies.into_iter().partition(is_set);
+    for group in [first, sets] {
+        for batch in group.chunks(APPLY_WIDTH) {
+            let mut taken: Vec<BoxFuture<'_, Result<(), Error>>> = Vec::new();
+            for step in batch {
+                taken.push(Box::pin(take(cluster, step, ctx)));
+            }
+            try_join_all(taken).await?;
+        }
+    }
+    for step in others {
+        take(cluster, step, ctx).await?;
+    }
+    Ok(())
+}
+
+async fn take(cluster: &KafkaCluster, step: &Step, ctx: &Context) -> Result<(), Error> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let client = &ctx.client;
+    let done: Result<(), ApplyError> = match &step.action {
+        Action::Create(object) | Action::Update(object) => apply::apply(client, &namespace, object).await,
+        Action::Remove { api, name, uid, propagation } => {
+            apply::delete(client, &namespace, api, name, uid, propagation.clone()).await
+        }
+        Action::ExpandClaim { claim, size } => apply::expand_claim(client, &namespace, claim, size).await,
+        Action::Roll(pod) => roll::delete(client, &namespace, pod).await,
+    };
+    let about = cluster.object_ref(&());
+    let verb = step.action.verb();
+    match done {
+        Ok(()) => {
+            tracing::info!(%namespace, cluster = cluster.name_any(), "{step}");
+            ctx.tell(&about, true, verb, verb, format!("{}: {}", step.action.target(), step.reason)).await;
+            Ok(())
+        }
+        Err(error) => {
+            ctx.tell(&about, false, &format!("{verb}Failed"), verb, error.to_string()).await;
+            let failed = status::failed(cluster, &error, Timestamp::now());
+            write_status(cluster, ctx, failed).await?;
+            Err(error.into())
+        }
+    }
+}
