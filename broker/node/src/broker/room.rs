@@ -86,22 +86,25 @@ impl BrokerNode {
         self.give_up(now, out);
     }
 
-    /// A write to a partition was refused by the disk.
-    pub(super) fn write_refused(&mut self, now: Now, key: LogKey) {
+    /// A write to a partition was refused by the disk. Told once, and not for each batch that is refused meanwhile.
+    pub(super) fn write_refused(&mut self, now: Now, key: LogKey, error: &dyn std::fmt::Display) {
         let Some(partition) = self.partitions.get(&key) else { return };
-        let dir = partition.dir;
-        if partition.log.failure().is_some() {
-            self.log_failed(now, key);
-        }
+        let (dir, topic) = (partition.dir, partition.topic.clone());
+        let failed = partition.log.failure().is_some() && self.log_failed(now, key);
         let change = self.rooms.dirs[dir].refused(now.mono_ms);
+        if failed || change.is_some() {
+            tracing::error!(%topic, partition = key.partition, %error, "append");
+        }
         self.room_changed(now, dir, change);
     }
 
-    /// A log takes no more writes.
-    pub(super) fn log_failed(&mut self, now: Now, key: LogKey) {
-        if self.rooms.failed.insert(key) {
+    /// A log takes no more writes. Whether that is news.
+    pub(super) fn log_failed(&mut self, now: Now, key: LogKey) -> bool {
+        let news = self.rooms.failed.insert(key);
+        if news {
             self.rooms.give_up_ms = now.mono_ms;
         }
+        news
     }
 
     fn room_changed(&mut self, now: Now, dir: usize, change: Option<RoomChange>) {

@@ -214,8 +214,7 @@ impl BrokerNode {
             Err(error) => {
                 let code = error.code();
                 if code == codes::KAFKA_STORAGE_ERROR {
-                    tracing::error!(topic = %partition.topic, partition = key.partition, %error, "append");
-                    self.write_refused(now, key);
+                    self.write_refused(now, key, &error);
                 }
                 return Err((code, error.to_string()));
             }

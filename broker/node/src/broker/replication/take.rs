@@ -152,7 +152,7 @@ impl BrokerNode {
                     Ok(appended) => appended,
                     Err(error) => {
                         if error.code() == codes::KAFKA_STORAGE_ERROR {
-                            self.write_refused(now, key);
+                            self.write_refused(now, key, &error);
                         }
                         return Err(error.to_string());
                     }
