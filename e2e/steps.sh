@@ -70,17 +70,15 @@ clients_image() { IMAGES+=("$(indented "$ROOT/e2e/clients/image")"); }
 
 load_images() { indented "$ROOT/e2e/cluster/cluster" load "${IMAGES[@]}"; }
 
-# helm installs CRDs and never changes them. The annotation rolls the operator when its image is another one under the
-# same tag.
+# The annotation rolls the operator when its image is another one under the same tag. CRDs that something else put there
+# become the chart's, where helm knows how (3.17 on).
 install_operator() {
-  local sum=unknown image
+  local sum=unknown image ownership=()
   for image in "${IMAGES[@]}"; do
     if [[ $image == */operator.tar ]]; then sum=$(sha256sum "$image" | cut -c 1-16); fi
   done
-  if helm status odradek --namespace "$OPERATOR_NAMESPACE" >/dev/null 2>&1; then
-    kubectl apply --server-side --force-conflicts --filename "$ROOT/charts/odradek/crds" >/dev/null
-  fi
-  helm upgrade --install odradek "$ROOT/charts/odradek" --namespace "$OPERATOR_NAMESPACE" --create-namespace \
+  if helm upgrade --help | grep -q -- --take-ownership; then ownership=(--take-ownership); fi
+  helm upgrade --install odradek "$ROOT/charts/odradek" --namespace "$OPERATOR_NAMESPACE" --create-namespace "${ownership[@]}" \
     --set image.tag=dev --set brokerImage.tag=dev --set "podAnnotations.image=sum-$sum" \
     --wait --timeout 90s >/dev/null
 }

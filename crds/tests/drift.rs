@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 #[test]
 fn committed_definitions_are_what_the_types_say() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["crds/yaml", "charts/odradek/crds"] {
+    for folder in ["crds/yaml", "charts/odradek/files/crds"] {
         for (file, definition) in odradek_crds::crd::all() {
             let path = top.join(folder).join(file);
             let committed = fs::read_to_string(&path).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::ExitCode};
 
 /// The folders that carry the definitions, from the top of the repository.
-const FOLDERS: [&str; 2] = ["crds/yaml", "charts/odradek/crds"];
+const FOLDERS: [&str; 2] = ["crds/yaml", "charts/odradek/files/crds"];
 
 fn main() -> ExitCode {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
