@@ -13,6 +13,7 @@ use crate::{
     pod::{PodTemplate, Resources},
     rules::{rule, rules},
     storage::Storage,
+    topic_rules::TopicRules,
 };
 
 /// What the cluster should be.
@@ -115,6 +116,9 @@ pub struct KafkaClusterSpec {
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub node_pools: Vec<NodePool>,
+    /// What KafkaTopics may do in this cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<TopicRules>,
     /// Additions to what is made for the whole cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<ClusterTemplate>,

@@ -11,6 +11,7 @@ pub mod pod;
 pub mod rules;
 pub mod storage;
 pub mod topic;
+pub mod topic_rules;
 
 pub use cluster::{
     ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool, PodDisruptionBudgetTemplate,
@@ -23,12 +24,18 @@ pub use cluster_status::{
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};
 pub use storage::{Storage, StorageType};
-pub use topic::{DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
+pub use topic::{
+    AdoptionPolicy, DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, ReplicasChange, ReplicasChangeState,
+};
+pub use topic_rules::TopicRules;
 
 /// The API group of every resource here.
 pub const GROUP: &str = "odradek.dev";
 /// The API version of every resource here.
 pub const VERSION: &str = "v1alpha1";
-/// The label of a KafkaTopic that names its KafkaCluster (in the same namespace), and of everything
-/// that is made for a cluster.
+/// The label of a KafkaTopic that names its KafkaCluster, and of everything that is made for a cluster.
 pub const CLUSTER_LABEL: &str = "odradek.dev/cluster";
+/// The label of a KafkaTopic that names the namespace of its KafkaCluster. Its own when absent.
+pub const CLUSTER_NAMESPACE_LABEL: &str = "odradek.dev/cluster-namespace";
+/// The annotation of a KafkaTopic that says `"false"` when its topic is neither to be changed nor deleted.
+pub const MANAGED_ANNOTATION: &str = "odradek.dev/managed";

@@ -23,7 +23,7 @@ use crate::{config::Config, rules::rules};
     status = "KafkaTopicStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A topic of a KafkaCluster in the same namespace, named by the label odradek.dev/cluster.",
+    doc = "A topic of the KafkaCluster that the label odradek.dev/cluster names, in the same namespace or in the one that the label odradek.dev/cluster-namespace names.",
     printcolumn(
         name = "Cluster",
         type_ = "string",
@@ -87,9 +87,22 @@ pub struct KafkaTopicSpec {
     #[serde(default, skip_serializing_if = "Config::is_empty")]
     #[schemars(schema_with = "crate::config::topic_schema")]
     pub config: Config,
+    /// What becomes of a topic of this name that is in the cluster already.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
     /// What deleting this resource does to the topic and its records.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of a topic that was there before this resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdoptionPolicy {
+    /// It is this resource's from now on, and follows its spec: what existing topics are imported with.
+    #[default]
+    Adopt,
+    /// It is left as it is, and this resource says TopicExists.
+    Refuse,
 }
 
 /// What deleting the resource does to the topic.
@@ -116,6 +129,9 @@ pub struct KafkaTopicStatus {
     /// The cluster that holds the topic. A topic cannot move to another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Namespace of that cluster, when it is not the topic's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_namespace: Option<String>,
     /// Name of the topic in Kafka.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_name: Option<String>,
@@ -128,4 +144,31 @@ pub struct KafkaTopicStatus {
     /// Replicas of each partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
+    /// A change of the number of replicas that is under way or has to wait. Absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas_change: Option<ReplicasChange>,
+}
+
+/// A change of the number of replicas. It is carried out by reassignments of partitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicasChange {
+    /// Replicas that each partition is to have.
+    pub target_replicas: i32,
+    /// Whether it has begun.
+    pub state: ReplicasChangeState,
+    /// How far it is, or what it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether a change of the number of replicas has begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ReplicasChangeState {
+    /// Nothing moves yet.
+    #[default]
+    Pending,
+    /// Replicas are copied.
+    Ongoing,
 }

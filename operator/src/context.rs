@@ -4,9 +4,8 @@ use std::{fmt, sync::Arc};
 
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ObjectReference};
 use kube::{Api, Client, Resource};
-use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
-use crate::{backoff::Backoff, kafka::pool::AdminPool, metrics::Metrics, names::MANAGER};
+use crate::{backoff::Backoff, events::Events, kafka::pool::AdminPool, metrics::Metrics};
 
 /// What every reconcile shares.
 #[derive(Clone)]
@@ -23,15 +22,15 @@ pub struct Context {
     pub metrics: Metrics,
     /// Failures in a row.
     pub backoff: Arc<Backoff>,
-    recorder: Recorder,
+    /// Where people are told what was done.
+    pub events: Events,
 }
 
 impl Context {
     /// A context for one process.
     pub fn new(client: Client, namespace: Option<String>, broker_image: String, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Context {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::start(client.clone()),
             kafka: AdminPool::default(),
             backoff: Arc::default(),
             client,
@@ -52,18 +51,9 @@ impl Context {
         }
     }
 
-    /// Tells people what was done, or could not be. An Event that cannot be written stops nothing.
+    /// Tells people what was done, or could not be.
     pub async fn tell(&self, about: &ObjectReference, good: bool, reason: &str, action: &str, note: String) {
-        let event = Event {
-            type_: if good { EventType::Normal } else { EventType::Warning },
-            reason: reason.to_owned(),
-            note: Some(cut(note)),
-            action: action.to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, about).await {
-            tracing::warn!(%error, reason, "cannot write an Event");
-        }
+        self.events.tell(about, good, reason, action, note);
     }
 }
 
@@ -71,14 +61,4 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("namespace", &self.namespace).finish_non_exhaustive()
     }
-}
-
-/// The API takes notes of up to 1 KiB.
-fn cut(mut note: String) -> String {
-    if note.len() > 1000 {
-        let end = (0..=1000).rev().find(|i| note.is_char_boundary(*i)).unwrap_or(0);
-        note.truncate(end);
-        note.push('…');
-    }
-    note
 }

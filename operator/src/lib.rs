@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod cluster;
 pub mod conditions;
 pub mod context;
+pub mod events;
 pub mod http;
 pub mod kafka;
 pub mod leader;

@@ -32,6 +32,10 @@ pub enum Reason {
     ResourceConflict,
     /// The cluster that a topic names is not there.
     ClusterNotFound,
+    /// The cluster takes no topics of this namespace.
+    NotAllowed,
+    /// The topic was there before the resource, which is not to adopt it.
+    TopicExists,
 }
 
 impl Reason {
@@ -46,6 +50,8 @@ impl Reason {
             Reason::ZonesUnknown => "ZonesUnknown",
             Reason::ResourceConflict => "ResourceConflict",
             Reason::ClusterNotFound => "ClusterNotFound",
+            Reason::NotAllowed => "NotAllowed",
+            Reason::TopicExists => "TopicExists",
         }
     }
 }

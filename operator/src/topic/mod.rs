@@ -2,8 +2,12 @@
 
 pub mod controller;
 pub mod desired;
+pub mod drift;
 pub mod error;
 pub mod finalize;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod index;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;

@@ -1,6 +1,9 @@
 //! The steps from the topic in Kafka to the one in the spec. Pure.
 
-use super::{desired::new_topic, validate::Validated};
+use super::{
+    desired::new_topic,
+    validate::{Own, Validated},
+};
 use crate::{
     kafka::{ConfigChange, NewTopic, TopicView},
     refusal::{Reason, Refusal},
@@ -57,6 +60,9 @@ const LEFT_ALONE: [&str; 2] = ["leader.replication.throttled.replicas", "followe
 /// Plans the steps. A spec that cannot be met as a whole is not met in part.
 pub fn plan(topic: &Validated, view: Option<&TopicView>) -> Result<Vec<Step>, Refusal> {
     let Some(view) = view else { return Ok(vec![Step::Create(new_topic(topic))]) };
+    if !is_own(topic, view) {
+        return Err(exists(topic));
+    }
     if let Some(replicas) = topic.replicas.filter(|replicas| *replicas != view.replicas) {
         return Err(Refusal::new(
             Reason::NotSupported,
@@ -89,10 +95,35 @@ pub fn plan(topic: &Validated, view: Option<&TopicView>) -> Result<Vec<Step>, Re
     Ok(steps)
 }
 
+fn is_own(topic: &Validated, view: &TopicView) -> bool {
+    match &topic.own {
+        Own::Any | Own::Begun => true,
+        Own::Id(id) => *id == view.id,
+        Own::None => false,
+    }
+}
+
+/// Why a topic is not taken that was there before.
+pub fn exists(topic: &Validated) -> Refusal {
+    Refusal::new(
+        Reason::TopicExists,
+        "spec.adoptionPolicy",
+        format!(
+            "a topic {} that this resource did not make is in the cluster: set adoptionPolicy to Adopt to take it \
+             over, or choose another spec.topicName",
+            topic.topic
+        ),
+    )
+}
+
 fn config_changes(topic: &Validated, view: &TopicView) -> Vec<ConfigChange> {
     let set = topic.config.iter().filter(|(key, value)| view.config.get(*key) != Some(*value));
-    let taken_back =
-        view.config.keys().filter(|key| !topic.config.contains_key(*key) && !LEFT_ALONE.contains(&key.as_str()));
+    // What KafkaTopics may not set, others may.
+    let ours = |key: &String| topic.allowed_keys.as_ref().is_none_or(|allowed| allowed.contains(key));
+    let taken_back = view
+        .config
+        .keys()
+        .filter(|key| !topic.config.contains_key(*key) && !LEFT_ALONE.contains(&key.as_str()) && ours(key));
     set.map(|(key, value)| ConfigChange::Set(key.clone(), value.clone()))
         .chain(taken_back.map(|key| ConfigChange::Delete(key.clone())))
         .collect()
@@ -117,11 +148,14 @@ mod tests {
             partitions: Some(partitions),
             replicas: Some(replicas),
             config: config(pairs),
+            allowed_keys: None,
+            managed: true,
+            own: Own::Any,
         }
     }
 
     fn there(partitions: i32, replicas: i32, pairs: &[(&str, &str)]) -> TopicView {
-        TopicView { id: "id".to_owned(), partitions, replicas, config: config(pairs) }
+        TopicView { id: "id".to_owned(), partitions, replicas, config: config(pairs), ..TopicView::default() }
     }
 
     #[test]
@@ -152,5 +186,32 @@ mod tests {
         assert_eq!((fewer.reason, fewer.field.as_str()), (Reason::NotSupported, "spec.partitions"));
         let replicas = plan(&wanted(6, 3, &[]), Some(&view)).expect_err("refused");
         assert_eq!((replicas.reason, replicas.field.as_str()), (Reason::NotSupported, "spec.replicas"));
+    }
+
+    #[test]
+    fn keys_that_kafka_topics_may_not_set_are_left_alone() {
+        let view = there(3, 2, &[("a", "1"), ("b", "1")]);
+        let wanted = Validated { allowed_keys: Some(vec!["a".to_owned()]), ..wanted(3, 2, &[]) };
+        let steps = plan(&wanted, Some(&view)).expect("a plan");
+        assert_eq!(steps, [Step::Configure(vec![ConfigChange::Delete("a".to_owned())])]);
+    }
+
+    #[test]
+    fn a_topic_that_was_there_before_is_adopted_only_where_that_is_wanted() {
+        let view = there(3, 2, &[]);
+        let cases = [
+            (Own::Any, true),
+            (Own::Begun, true),
+            (Own::Id("id".to_owned()), true),
+            (Own::Id("another".to_owned()), false),
+            (Own::None, false),
+        ];
+        for (own, taken) in cases {
+            let plan = plan(&Validated { own: own.clone(), ..wanted(3, 2, &[]) }, Some(&view));
+            match plan {
+                Ok(steps) => assert!(taken && steps.is_empty(), "{own:?}"),
+                Err(refusal) => assert!(!taken && refusal.reason == Reason::TopicExists, "{own:?}"),
+            }
+        }
     }
 }

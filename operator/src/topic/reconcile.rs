@@ -14,24 +14,27 @@ use super::{
     error::Error,
     finalize,
     observe::{TopicContext, observe},
-    plan::{Step, plan},
+    plan::{Step, exists, plan},
     status,
-    validate::{Validated, validate},
+    validate::{Own, Validated, validate},
 };
 use crate::{
     backoff::jitter,
-    kafka::{KafkaAdmin, KafkaFailure, TopicView},
+    kafka::{KafkaAdmin, KafkaFailure, TOPIC_ALREADY_EXISTS, TopicView},
     names::MANAGER,
     refusal::Refusal,
 };
 
-/// When to look for drift: a topic that is changed in Kafka itself is no event here.
-const CALM: Duration = Duration::from_secs(120);
+/// When to look again at a topic that is as its spec says. What is changed in Kafka itself is found by
+/// [`drift`](super::drift) long before.
+const CALM: Duration = Duration::from_secs(1800);
 /// When to look again at what another resource or a cluster may heal.
 const WAITING: Duration = Duration::from_secs(30);
 
 /// Brings one topic to its spec.
 pub async fn reconcile(topic: Arc<KafkaTopic>, ctx: Arc<TopicContext>) -> Result<Action, Error> {
+    // Until it is known how this ends, no change in Kafka is news.
+    ctx.index.left(&topic, None);
     let observed = observe(&topic, &ctx).await?;
     if topic.metadata.deletion_timestamp.is_some() {
         let done = finalize::finalize(&topic, &observed, &ctx).await;
@@ -44,6 +47,9 @@ pub async fn reconcile(topic: Arc<KafkaTopic>, ctx: Arc<TopicContext>) -> Result
         Ok(valid) => valid,
         Err(refusals) => return refuse(&topic, &ctx, &refusals).await,
     };
+    if finalize::is_guarded(&topic) && !guards(&topic, &valid) {
+        finalize::write(&topic, false, &ctx).await?;
+    }
     if !serves(&valid.cluster) {
         let message = format!("No broker of the cluster {} serves yet", valid.cluster.name_any());
         write_status(&topic, &ctx, status::waiting(&topic, &message, Timestamp::now())).await?;
@@ -51,11 +57,7 @@ pub async fn reconcile(topic: Arc<KafkaTopic>, ctx: Arc<TopicContext>) -> Result
     }
     let admin = ctx.base.kafka.of(&valid.cluster);
     match bring(&topic, &valid, &*admin, &ctx).await {
-        Ok(Ok(view)) => {
-            write_status(&topic, &ctx, status::ready(&topic, &valid, &view, Timestamp::now())).await?;
-            Ok(Action::requeue(jitter(CALM)))
-        }
-        Ok(Err(refusal)) => refuse(&topic, &ctx, &[refusal]).await,
+        Ok(next) => Ok(next),
         Err(error) => {
             if let Error::Kafka { verb, failure, .. } = &error {
                 write_status(&topic, &ctx, status::failed(&topic, verb, failure, Timestamp::now())).await?;
@@ -65,55 +67,100 @@ pub async fn reconcile(topic: Arc<KafkaTopic>, ctx: Arc<TopicContext>) -> Result
     }
 }
 
+/// Whether the resource holds on to its topic while it is being deleted.
+fn guards(topic: &KafkaTopic, valid: &Validated) -> bool {
+    valid.managed && topic.spec.deletion_policy == DeletionPolicy::Delete
+}
+
 /// Whether a broker of the cluster can be asked.
 pub fn serves(cluster: &KafkaCluster) -> bool {
     let status = cluster.status.as_ref();
     status.is_some_and(|status| status.node_pools.iter().any(|pool| pool.ready_replicas > 0))
 }
 
-/// Carries the plan out, and reads the topic again if it changed.
+/// Reads the topic, plans, carries the plan out, and writes the status.
 async fn bring(
     topic: &KafkaTopic,
     valid: &Validated,
     admin: &dyn KafkaAdmin,
     ctx: &TopicContext,
-) -> Result<Result<TopicView, Refusal>, Error> {
+) -> Result<Action, Error> {
     let failed =
         |verb: &'static str| move |failure: KafkaFailure| Error::Kafka { verb, topic: valid.topic.clone(), failure };
     let view = admin.topic(&valid.topic).await.map_err(failed("describe"))?;
-    let steps = match plan(valid, view.as_ref()) {
+    let steps = plan(valid, view.as_ref());
+    if !valid.managed {
+        let status = status::unmanaged(topic, valid, view.as_ref(), &steps, Timestamp::now());
+        write_status(topic, ctx, status).await?;
+        ctx.index.left(topic, view.as_ref().map(TopicView::digest));
+        return Ok(Action::requeue(jitter(if view.is_some() { CALM } else { WAITING })));
+    }
+    let steps = match steps {
         Ok(steps) => steps,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return refuse(topic, ctx, &[refusal]).await,
     };
     // Before the topic is made, so that it cannot be left behind; and for one that was there before.
-    let guarded = topic.spec.deletion_policy == DeletionPolicy::Delete;
-    if guarded != finalize::is_guarded(topic) {
-        finalize::write(topic, guarded, ctx).await?;
+    if guards(topic, valid) && !finalize::is_guarded(topic) {
+        finalize::write(topic, true, ctx).await?;
     }
-    if let (Some(view), true) = (view, steps.is_empty()) {
-        return Ok(Ok(view));
-    }
+    let mut now = view;
     for step in &steps {
         let done = match step {
-            Step::Create(new) => admin.create(new).await,
+            Step::Create(new) => {
+                // So that what is made is known for its own, whatever happens before its id is written.
+                if valid.own == Own::None && !guards(topic, valid) {
+                    write_status(topic, ctx, status::begun(topic, valid, Timestamp::now())).await?;
+                }
+                let made = admin.create(new).await;
+                let exist = made.as_ref().is_err_and(|failure| failure.is(TOPIC_ALREADY_EXISTS));
+                if exist && matches!(valid.own, Own::None | Own::Id(_)) {
+                    return let_go(topic, valid, ctx).await;
+                }
+                made.map(|made| now = Some(made))
+            }
             Step::Grow { to, .. } => admin.grow(&valid.topic, *to).await,
             Step::Configure(changes) => admin.configure(&valid.topic, changes).await,
         };
-        let about = topic.object_ref(&());
-        match &done {
-            Ok(()) => ctx.base.tell(&about, true, "Changed", step.verb(), step.describe()).await,
-            Err(failure) => {
-                let note = format!("{}: {failure}", step.describe());
-                ctx.base.tell(&about, false, "KafkaError", step.verb(), note).await;
-            }
-        }
+        tell(topic, step, &done, ctx);
         done.map_err(failed(step.verb()))?;
-        tracing::info!(namespace = topic.namespace(), topic = valid.topic, "{}", step.describe());
+        tracing::debug!(namespace = topic.namespace(), topic = valid.topic, "{}", step.describe());
     }
-    let view = admin.topic(&valid.topic).await.map_err(failed("describe"))?;
-    view.map(Ok).ok_or_else(|| {
-        failed("describe")(KafkaFailure::Unreachable("the topic is not known to the brokers yet".to_owned()))
-    })
+    // What a topic is that was just made is known from the answer.
+    if !steps.is_empty() && !matches!(steps[..], [Step::Create(_)]) {
+        now = admin.topic(&valid.topic).await.map_err(failed("describe"))?;
+    }
+    let Some(view) = now else {
+        let unknown = KafkaFailure::Unreachable("the topic is not known to the brokers yet".to_owned());
+        return Err(failed("describe")(unknown));
+    };
+    write_status(topic, ctx, status::ready(topic, valid, &view, Timestamp::now())).await?;
+    ctx.index.left(topic, Some(view.digest()));
+    Ok(Action::requeue(jitter(CALM)))
+}
+
+/// Tells people of a step. That a topic was made is in its status too, and is told only while there is little to tell.
+fn tell(topic: &KafkaTopic, step: &Step, done: &Result<(), KafkaFailure>, ctx: &TopicContext) {
+    let about = topic.object_ref(&());
+    match done {
+        Ok(()) if matches!(step, Step::Create(_)) => {
+            ctx.base.events.mention(&about, "Changed", step.verb(), step.describe());
+        }
+        Ok(()) => ctx.base.events.tell(&about, true, "Changed", step.verb(), step.describe()),
+        Err(failure) => {
+            let note = format!("{}: {failure}", step.describe());
+            ctx.base.events.tell(&about, false, "KafkaError", step.verb(), note);
+        }
+    }
+}
+
+/// Somebody else made the topic first, and it is not to be adopted.
+async fn let_go(topic: &KafkaTopic, valid: &Validated, ctx: &TopicContext) -> Result<Action, Error> {
+    write_status(topic, ctx, status::taken(topic, &exists(valid), Timestamp::now())).await?;
+    if guards(topic, valid) {
+        // The version that was read is an old one by now, if the finalizer was written just before.
+        finalize::release(topic, ctx).await?;
+    }
+    Ok(Action::requeue(jitter(WAITING)))
 }
 
 async fn refuse(topic: &KafkaTopic, ctx: &TopicContext, refusals: &[Refusal]) -> Result<Action, Error> {
