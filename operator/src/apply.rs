@@ -118,12 +118,29 @@ fn refused<'a>(verb: &'static str, kind: &'a str, name: &'a str) -> impl Fn(kube
 }
 
 /// Makes the object, or brings it into shape.
+///
+/// Server-side apply leaves the items that somebody else put into a list, and they may even make the object invalid (two
+/// ports of one name). The lists are then replaced as a whole first.
 pub async fn apply(client: &Client, namespace: &str, object: &Object) -> Result<(), ApplyError> {
-    api(client, namespace, &object.api)
-        .patch(&object.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object.value))
-        .await
-        .map(drop)
-        .map_err(refused("apply", &object.api.kind, &object.name))
+    let api = api(client, namespace, &object.api);
+    let params = PatchParams::apply(MANAGER).force();
+    let applied = api.patch(&object.name, &params, &Patch::Apply(&object.value)).await;
+    let foreign_items = match &applied {
+        Ok(live) => !contains(&serde_json::to_value(live).unwrap_or_default(), &object.value),
+        Err(kube::Error::Api(status)) => status.code == 422,
+        Err(_) => false,
+    };
+    let done = if foreign_items {
+        let whole = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(&object.name, &whole, &Patch::Merge(&object.value)).await {
+            Ok(_) => api.patch(&object.name, &params, &Patch::Apply(&object.value)).await,
+            // It cannot be had that way either, and the first answer says more.
+            Err(_) => applied,
+        }
+    } else {
+        applied
+    };
+    done.map(drop).map_err(refused("apply", &object.api.kind, &object.name))
 }
 
 /// Deletes an object, if it is still the one that was judged. One that is gone is deleted.

@@ -1,6 +1,7 @@
 //! The operator and its clusters on a real Kubernetes. Run by `e2e/kubernetes`, which brings up what they need.
 
 mod bad_input;
+mod gitops;
 mod kill;
 mod produce;
 mod ready;

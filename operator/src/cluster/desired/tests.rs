@@ -37,8 +37,10 @@ fn one_combined_node() {
 fn the_examples_are_valid() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut clusters = 0;
-    for entry in std::fs::read_dir(folder).expect("examples") {
-        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+    let files = std::fs::read_dir(&folder).expect("examples").map(|entry| entry.expect("an entry").path());
+    let gitops = folder.join("gitops/app/cluster.yaml");
+    for path in files.filter(|path| path.is_file()).chain([gitops]) {
+        let text = std::fs::read_to_string(path).expect("a file");
         let value: serde_json::Value = serde_yaml::from_str(&text).expect("one document of YAML");
         match value["kind"].as_str() {
             Some("KafkaCluster") => {

@@ -7,6 +7,7 @@ use super::{Action, Step};
 use crate::{
     apply::{Object, contains},
     cluster::{observe::Observed, validate::Validated},
+    drift::drift,
     quantity::milli_bytes,
 };
 
@@ -30,7 +31,8 @@ pub(super) fn shape(cluster: &Validated, observed: &Observed, objects: &[Object]
         if !replaced.is_empty() {
             steps.extend(replaced);
         } else if object.differs_from(live) {
-            steps.push(Step::now(Action::Update(Box::new(object.clone())), "it differs from the spec"));
+            let why = drift(object, live).unwrap_or_else(|| "it differs from the spec".to_owned());
+            steps.push(Step::now(Action::Update(Box::new(object.clone())), why));
         }
     }
     steps
