@@ -9,11 +9,8 @@ pub mod backoff;
 pub mod cluster;
 pub mod conditions;
 pub mod context;
-<<<<<<< HEAD
-pub mod events;
-=======
 pub mod drift;
->>>>>>> 639f261 (GitOps: Argo CD's health check, a Flux example, and who changed what is put back)
+pub mod events;
 pub mod http;
 pub mod kafka;
 pub mod leader;
