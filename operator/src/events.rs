@@ -1,18 +1,21 @@
 //! Events for people. They are written in the background, so that no reconcile waits for one.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 
-use crate::names::MANAGER;
+use crate::names::{MANAGER, fnv1a};
 
 /// Events that may wait to be written. More than these are lost, as with Kubernetes' own components.
 const QUEUE: usize = 1000;
 /// Events that may wait while one that only mentions something is still taken.
 const FEW: usize = 50;
+
+/// What was told lately, so that it is counted when it is told again. Beyond that it is a new Event.
+const TOLD: usize = 1000;
 
 /// Tells people what was done, or could not be. An Event that cannot be written stops nothing.
 #[derive(Clone)]
@@ -21,10 +24,16 @@ pub struct Events(Arc<mpsc::Sender<(Event, ObjectReference)>>);
 impl Events {
     /// Starts the task that writes. Has to be called within a Tokio runtime.
     pub fn start(client: Client) -> Self {
-        let recorder = Recorder::new(client, Reporter { controller: MANAGER.to_owned(), instance: None });
         let (queue, mut events) = mpsc::channel::<(Event, ObjectReference)>(QUEUE);
         tokio::spawn(async move {
+            let mut recorders: HashMap<u64, Recorder> = HashMap::new();
             while let Some((event, about)) = events.recv().await {
+                if recorders.len() >= TOLD {
+                    recorders.clear();
+                }
+                let recorder = recorders.entry(what_is_told(&event, &about)).or_insert_with(|| {
+                    Recorder::new(client.clone(), Reporter { controller: MANAGER.to_owned(), instance: None })
+                });
                 if let Err(error) = recorder.publish(&event, &about).await {
                     tracing::warn!(%error, reason = event.reason, "cannot write an Event");
                 }
@@ -53,6 +62,14 @@ impl Events {
             self.tell(about, true, reason, action, note);
         }
     }
+}
+
+/// A recorder takes Events of the same reason and action for one series and keeps the note of the first: each note needs a
+/// recorder of its own, or all but the first of several steps would be lost.
+fn what_is_told(event: &Event, about: &ObjectReference) -> u64 {
+    let note = event.note.as_deref().unwrap_or_default();
+    let text = format!("{}/{}/{}/{note}", about.uid.as_deref().unwrap_or_default(), event.reason, event.action);
+    fnv1a(text.as_bytes())
 }
 
 impl fmt::Debug for Events {

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_topic_stays_that_is_not_this_resources_to_delete() {
-        let table: [(&str, fn(&mut KafkaTopic, &mut Observed)); 6] = [
+        type Change = fn(&mut KafkaTopic, &mut Observed);
+        let table: [(&str, Change); 6] = [
             ("retained", |t, _| t.spec.deletion_policy = DeletionPolicy::Retain),
             ("not managed", |t, _| {
                 t.annotations_mut().insert(MANAGED_ANNOTATION.to_owned(), "false".to_owned());
