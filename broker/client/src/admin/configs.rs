@@ -84,7 +84,7 @@ impl Admin {
     }
 }
 
-fn alterable(op: &ConfigOp) -> AlterableConfig {
+pub(super) fn alterable(op: &ConfigOp) -> AlterableConfig {
     let config = AlterableConfig::default();
     match op {
         ConfigOp::Set { key, value } => {

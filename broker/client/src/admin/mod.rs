@@ -1,7 +1,9 @@
 //! Admin calls.
 
+mod broker_configs;
 mod cluster;
 mod configs;
+mod leaders;
 mod reassignments;
 mod topics;
 pub mod types;
