@@ -119,9 +119,54 @@ pub struct KafkaClusterSpec {
     /// What KafkaTopics may do in this cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicRules>,
+    /// How pods are made anew when their template changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling_update: Option<RollingUpdate>,
+    /// When pods may be made anew, as cron expressions in UTC: a roll goes on while one of them matches the
+    /// present second, as `* * 2-4 * * SAT,SUN` (seconds first) does from 02:00 to 04:59:59 at weekends. Absent: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
+    pub maintenance_time_windows: Vec<String>,
     /// Additions to what is made for the whole cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<ClusterTemplate>,
+}
+
+/// How pods are made anew when their template changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollingUpdate {
+    /// Whether a person approves each roll.
+    #[serde(default)]
+    pub strategy: RollingStrategy,
+    /// What goes at once.
+    #[serde(default)]
+    pub max_unavailable: RollingUnit,
+    /// Under `Supervised`: the hash that status.rollingUpdate shows, of the roll that may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub approved: Option<String>,
+}
+
+/// Whether a person approves each roll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RollingStrategy {
+    /// The operator rolls by itself.
+    #[default]
+    Unsupervised,
+    /// Nothing rolls until `approved` holds the hash of the roll.
+    Supervised,
+}
+
+/// What goes at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RollingUnit {
+    /// One broker.
+    #[default]
+    Broker,
+    /// All brokers of a zone, whenever the active controller finds that safe; else one broker.
+    Zone,
 }
 
 /// Where clients connect.

@@ -47,12 +47,50 @@ pub struct KafkaClusterStatus {
     /// The brokers. At most 100 are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerStatus>,
+    /// How far the pods are on their way to the present template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling_update: Option<RollingUpdateStatus>,
     /// What the operator is about to do, in order. At most 50 steps are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<PlannedStep>,
     /// How many more steps there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_omitted: Option<i32>,
+}
+
+/// How far the pods are on their way to the present template.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollingUpdateStatus {
+    /// Hash of what the pods are to be made from: what spec.rollingUpdate.approved has to hold under `Supervised`.
+    pub hash: String,
+    /// What the roll does.
+    pub state: RollingState,
+    /// Pods that are made from it already, of all, such as 2/6.
+    pub progress: String,
+    /// How many pods have yet to be made anew.
+    pub pending: i32,
+    /// How many pods are as they should be.
+    pub done: i32,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What a roll does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RollingState {
+    /// Every pod is made from the present template.
+    #[default]
+    UpToDate,
+    /// It waits for a person's approval.
+    WaitingForApproval,
+    /// It waits for a maintenance window.
+    WaitingForWindow,
+    /// It waits until the next pod may stop.
+    Waiting,
+    /// A pod is being made anew.
+    Rolling,
 }
 
 /// Where clients connect.

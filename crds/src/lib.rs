@@ -15,11 +15,11 @@ pub mod topic_rules;
 
 pub use cluster::{
     ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool, PodDisruptionBudgetTemplate,
-    Rack, Role,
+    Rack, Role, RollingStrategy, RollingUnit, RollingUpdate,
 };
 pub use cluster_status::{
     BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
-    PlannedStep,
+    PlannedStep, RollingState, RollingUpdateStatus,
 };
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};

@@ -39,6 +39,22 @@ pub enum ApplyError {
         /// Why it failed.
         source: Box<kube::Error>,
     },
+    /// The active controller did not let pods stop after all.
+    #[error("the lease to stop {pods} is not given: {why}")]
+    NotGranted {
+        /// The pods.
+        pods: String,
+        /// Why not.
+        why: String,
+    },
+    /// The brokers did not take it.
+    #[error("cannot {verb}: {source}")]
+    Kafka {
+        /// What was tried.
+        verb: &'static str,
+        /// Why it failed.
+        source: crate::kafka::KafkaFailure,
+    },
     /// An object could not be turned into JSON.
     #[error("cannot serialise {kind}: {source}")]
     Serialise {
@@ -55,12 +71,21 @@ impl Object {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
     {
-        let mut value = serde_json::to_value(object)
+        let value = serde_json::to_value(object)
             .map_err(|source| ApplyError::Serialise { kind: K::kind(&()).into_owned(), source })?;
-        let hash = format!("{:016x}", names::fnv1a(value.to_string().as_bytes()));
-        value["metadata"]["annotations"][APPLIED_ANNOTATION] = Value::String(hash);
         let name = object.meta().name.clone().unwrap_or_default();
-        Ok(Object { api: ApiResource::erase::<K>(&()), name, value })
+        let mut object = Object { api: ApiResource::erase::<K>(&()), name, value };
+        object.seal();
+        Ok(object)
+    }
+
+    /// Writes the hash of all the rest into the object, after its value was changed.
+    pub fn seal(&mut self) {
+        if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
+            annotations.remove(APPLIED_ANNOTATION);
+        }
+        let hash = format!("{:016x}", names::fnv1a(self.value.to_string().as_bytes()));
+        self.value["metadata"]["annotations"][APPLIED_ANNOTATION] = Value::String(hash);
     }
 
     /// Whether the live object has to be changed. It has not when it carries the hash of what is

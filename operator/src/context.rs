@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ObjectReference};
 use kube::{Api, Client, Resource};
 
-use crate::{backoff::Backoff, events::Events, kafka::pool::AdminPool, metrics::Metrics};
+use crate::{
+    backoff::{Backoff, Patience},
+    events::Events,
+    kafka::pool::AdminPool,
+    metrics::Metrics,
+};
 
 /// What every reconcile shares.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Failures in a row.
     pub backoff: Arc<Backoff>,
+    /// What is waited for.
+    pub patience: Arc<Patience>,
     /// Where people are told what was done.
     pub events: Events,
 }
@@ -33,6 +40,7 @@ impl Context {
             events: Events::start(client.clone()),
             kafka: AdminPool::default(),
             backoff: Arc::default(),
+            patience: Arc::default(),
             client,
             namespace,
             broker_image,

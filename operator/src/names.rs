@@ -27,6 +27,8 @@ pub const ZONES_ANNOTATION: &str = "odradek.dev/zones";
 pub const CONFIG_HASH_ANNOTATION: &str = "odradek.dev/config-hash";
 /// Annotation of every object made, with the hash of what was applied.
 pub const APPLIED_ANNOTATION: &str = "odradek.dev/applied";
+/// Annotation of sets with the hash of the template of their pods.
+pub const TEMPLATE_ANNOTATION: &str = "odradek.dev/template";
 /// The pool of the controllers that are no brokers.
 pub const CONTROLLERS_POOL: &str = "controllers";
 

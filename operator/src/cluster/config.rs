@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use odradek_crds::Config;
 
 use crate::{
-    kafka::keys::{Scope, problems},
+    kafka::keys::{Scope, is_dynamic, problems},
     refusal::{Reason, Refusal},
 };
 
@@ -41,7 +41,8 @@ const OWNED: [&str; 23] = [
 ];
 
 const FACTOR: &str = "default.replication.factor";
-const MIN_INSYNC: &str = "min.insync.replicas";
+/// How many replicas have to be in sync for acks=all.
+pub const MIN_INSYNC: &str = "min.insync.replicas";
 const OFFSETS_FACTOR: &str = "offsets.topic.replication.factor";
 const TXN_FACTOR: &str = "transaction.state.log.replication.factor";
 const TXN_MIN_ISR: &str = "transaction.state.log.min.isr";
@@ -86,6 +87,17 @@ pub fn effective(config: &Config, brokers: i32) -> Result<BrokerConfig, Vec<Refu
         }
     }
     if refusals.is_empty() { Ok(effective) } else { Err(refusals) }
+}
+
+/// The part of a configuration that brokers take while they run. It is kept in the cluster and in no file: a change
+/// reaches every broker at once and restarts none.
+pub fn running(config: &BrokerConfig) -> BrokerConfig {
+    config.iter().filter(|(key, _)| is_dynamic(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// The part of a configuration that is read at the start.
+pub fn at_start(config: &BrokerConfig) -> BrokerConfig {
+    config.iter().filter(|(key, _)| !is_dynamic(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn owned(key: &str) -> bool {

@@ -3,11 +3,15 @@
 use odradek_crds::KafkaCluster;
 
 use super::{
+    ask::next_question,
     observe::{KafkaState, NodeZones, Observed},
     pods::PodView,
     validate::{Validated, validate},
 };
-use crate::kafka::{KafkaView, PartitionView};
+use crate::kafka::{
+    KafkaView, PartitionView,
+    restart::{Against, NodeSet, RestartVerdict},
+};
 
 pub(crate) const IMAGE: &str = "odradek/broker:dev";
 
@@ -66,6 +70,8 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
                 node: Some("node".to_owned()),
                 phase: odradek_crds::BrokerPhase::Ready,
                 stuck: None,
+                ip: Some("10.0.0.1".to_owned()),
+                recovering: None,
                 name,
             }));
         }
@@ -81,8 +87,9 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
             in_sync: brokers.clone(),
         }],
         brokers,
+        config: super::config::running(&valid.config).into_iter().map(|(key, value)| (key, Some(value))).collect(),
     });
-    observed
+    asked(valid, observed)
 }
 
 /// Changes what the brokers say.
@@ -91,4 +98,83 @@ pub(crate) fn with_view(mut observed: Observed, change: impl FnOnce(&mut KafkaVi
         change(view);
     }
     observed
+}
+
+/// Every set has a new revision, as after a change of the template.
+pub(crate) fn with_new_revisions(mut observed: Observed) -> Observed {
+    for set in &mut observed.sets {
+        let name = set.metadata.name.clone().unwrap_or_default();
+        if let Some(status) = &mut set.status {
+            status.update_revision = Some(format!("{name}-2"));
+        }
+    }
+    observed
+}
+
+/// Asks the model of the active controller all that the plan wants to know.
+pub(crate) fn asked(valid: &Validated, mut observed: Observed) -> Observed {
+    observed.restart.verdicts.clear();
+    while let Some(set) = next_question(valid, &observed) {
+        let verdict = verdict(&observed, &set, valid);
+        observed.restart.verdicts.insert(set, verdict);
+    }
+    observed
+}
+
+/// The rules of the active controller on what a test knows: `min.insync.replicas` of the cluster, a controller that is
+/// up to date when its pod is ready, and the lease that the test put into `observed.restart`.
+pub(crate) fn verdict(observed: &Observed, set: &NodeSet, valid: &Validated) -> RestartVerdict {
+    let controllers: Vec<&PodView> = observed.pods.iter().filter(|pod| pod.controller).collect();
+    let mut verdict = RestartVerdict {
+        active_controller: controllers.iter().find(|pod| pod.ready()).map_or(-1, |pod| pod.id),
+        lease: observed.lease_of_a_test.clone(),
+        ..RestartVerdict::default()
+    };
+    let mut note = |code: &str, what: String| {
+        verdict.reasons.push(Against { code: code.to_owned(), message: what, examples: Vec::new() });
+    };
+    if !set.controllers.is_empty() {
+        let outside: Vec<bool> =
+            controllers.iter().filter(|pod| !set.controllers.contains(&pod.id)).map(|pod| pod.ready()).collect();
+        let voters = valid.voters().len();
+        if outside.len() > voters / 2 && outside.iter().filter(|up| **up).count() <= voters / 2 {
+            note("NO_MAJORITY", "no majority".to_owned());
+        } else if outside.len() <= voters / 2 && set.strict {
+            note("NEVER_MAJORITY", "never a majority".to_owned());
+        }
+        if outside.contains(&false) {
+            note("CONTROLLER_BEHIND", "a controller is behind".to_owned());
+        }
+    }
+    let KafkaState::View(view) = &observed.kafka else {
+        verdict.safe = verdict.reasons.is_empty();
+        return verdict;
+    };
+    for pod in observed.pods.iter().filter(|pod| pod.broker && !set.brokers.contains(&pod.id)) {
+        if !view.brokers.contains(&pod.id) {
+            note("BROKER_NOT_SERVING", pod.id.to_string());
+        }
+    }
+    let minimum: usize = valid.config[crate::cluster::config::MIN_INSYNC].parse().expect("a number");
+    for partition in &view.partitions {
+        let outside = |ids: &[i32]| ids.iter().filter(|id| !set.brokers.contains(id)).count();
+        if outside(&partition.replicas) == partition.replicas.len() {
+            continue;
+        }
+        let needed = minimum.min(partition.replicas.len()).max(1);
+        let name = format!("{}-{}", partition.topic, partition.partition);
+        if outside(&partition.replicas) < needed {
+            if set.strict {
+                note("NEVER_ENOUGH_REPLICAS", name);
+            }
+        } else if partition.leader.is_none() {
+            note("OFFLINE", name);
+        } else if outside(&partition.in_sync) < needed {
+            note("WOULD_BE_UNDER_MIN_ISR", name);
+        } else if outside(&partition.replicas) != outside(&partition.in_sync) {
+            note("CATCHING_UP", name);
+        }
+    }
+    verdict.safe = verdict.reasons.is_empty();
+    verdict
 }

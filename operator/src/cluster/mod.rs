@@ -1,5 +1,6 @@
 //! `KafkaCluster`: from its spec to StatefulSets, services and all that brokers need.
 
+pub mod ask;
 pub mod config;
 pub mod controller;
 pub mod desired;
@@ -14,6 +15,7 @@ pub mod reconcile;
 pub mod safety;
 pub mod status;
 pub mod take;
+pub mod target;
 pub mod validate;
 pub mod zones;
 

@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service, Taint},
     policy::v1::PodDisruptionBudget,
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt, api::ListParams};
 use odradek_crds::{CLUSTER_LABEL, KafkaCluster};
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,6 +20,7 @@ use super::{
     error::Error,
     layout::{Identity, Pin},
     pods::PodView,
+    safety::Answers,
 };
 use crate::{
     context::Context,
@@ -48,6 +50,13 @@ pub struct Observed {
     pub node_zones: NodeZones,
     /// What the brokers say.
     pub kafka: KafkaState,
+    /// What the active controller says of the pods that may have to stop.
+    pub restart: Answers,
+    /// When all of this was read.
+    pub now: Timestamp,
+    /// The lease that the model of a controller has given.
+    #[cfg(test)]
+    pub(crate) lease_of_a_test: Option<crate::kafka::restart::Lease>,
 }
 
 /// The zones of the nodes.
@@ -97,7 +106,20 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
         NodeZones::NotRead
     };
     let kafka = ask_brokers(cluster, &pods, ctx).await;
-    Ok(Observed { pins: pins(&sets, &claims), sets, pods, claims, live, pinned_zones, node_zones, kafka })
+    Ok(Observed {
+        pins: pins(&sets, &claims),
+        sets,
+        pods,
+        claims,
+        live,
+        pinned_zones,
+        node_zones,
+        kafka,
+        restart: Answers::default(),
+        now: Timestamp::now(),
+        #[cfg(test)]
+        lease_of_a_test: None,
+    })
 }
 
 async fn list<K>(cluster: &KafkaCluster, ctx: &Context) -> Result<Vec<K>, Error>

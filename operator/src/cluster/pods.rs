@@ -29,6 +29,10 @@ pub struct PodView {
     pub phase: BrokerPhase,
     /// Why it cannot run at all, so that replacing it can only help.
     pub stuck: Option<String>,
+    /// Its address.
+    pub ip: Option<String>,
+    /// What it says of the logs that it recovers: it does not serve yet, and would begin anew if it were stopped.
+    pub recovering: Option<String>,
 }
 
 /// Reasons of a waiting container that no time heals.
@@ -75,6 +79,8 @@ impl PodView {
             controller: labels.contains_key(names::CONTROLLER_LABEL),
             revision: labels.get("controller-revision-hash").cloned().unwrap_or_default(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            ip: status.and_then(|status| status.pod_ip.clone()),
+            recovering: None,
             phase,
             stuck,
             name,

@@ -8,31 +8,32 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use kube_runtime::controller::Action as Next;
-use odradek_crds::{KafkaCluster, KafkaClusterStatus};
+use odradek_crds::{KafkaCluster, KafkaClusterStatus, RollingState};
 
 use super::{
+    ask::ask,
     error::Error,
     finalize,
     observe::{Observed, observe},
     plan::{Plan, plan},
-    safety::{Safety, judge},
+    safety::judge_any,
     status,
-    take::carry_out,
+    take::{At, carry_out},
     validate::{Validated, validate},
 };
 use crate::{backoff::jitter, context::Context, names::MANAGER};
 
 /// When to look again although nothing happened: the in-sync sets change without an event.
 const CALM: Duration = Duration::from_secs(60);
-/// The same while something is not in sync or a step waits.
-const WATCHFUL: Duration = Duration::from_secs(2);
+/// The same after a step was taken of which more follow.
+const WATCHFUL: Duration = Duration::from_secs(1);
 
 /// Brings one cluster a step nearer to its spec.
 pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<Next, Error> {
     if cluster.metadata.deletion_timestamp.is_some() {
         return finalize::finalize(&cluster, &ctx).await;
     }
-    let observed = observe(&cluster, &ctx).await?;
+    let mut observed = observe(&cluster, &ctx).await?;
     let valid = match validate(&cluster, &observed, &ctx.broker_image) {
         Ok(valid) => valid,
         Err(refusals) => {
@@ -41,19 +42,28 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
         }
     };
     finalize::guard(&cluster, &valid, &ctx).await?;
+    ask(&valid, &mut observed).await;
     let plan = plan(&valid, &observed)?;
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());
     write_status(&cluster, &ctx, said).await?;
-    carry_out(&cluster, &plan, &ctx).await?;
-    Ok(Next::requeue(jitter(next_look(&valid, &observed, &plan))))
+    carry_out(&At { cluster: &cluster, valid: &valid, observed: &observed }, &plan, &ctx).await?;
+    Ok(Next::requeue(jitter(next_look(&valid, &observed, &plan, &ctx))))
 }
 
-/// Events bring the next reconcile; this is for what has none.
-fn next_look(valid: &Validated, observed: &Observed, plan: &Plan) -> Duration {
-    let waits = plan.steps.iter().any(|step| step.blocked_by.is_some());
-    match judge(valid, observed) {
-        Safety::Safe if !waits => CALM,
-        Safety::Safe | Safety::Unsafe(_) => WATCHFUL,
+/// Events bring the next reconcile; this is for what has none. While the same thing is waited for, the waits grow.
+fn next_look(valid: &Validated, observed: &Observed, plan: &Plan, ctx: &Context) -> Duration {
+    let key = format!("{}/{}", valid.namespace, valid.name);
+    let waits = plan.steps.iter().find_map(|step| step.blocked_by.clone());
+    let unsafe_now = || judge_any(valid, observed).reason().map(str::to_owned);
+    let state = plan.rolling_state(valid, observed);
+    match waits.or_else(unsafe_now) {
+        Some(_) if matches!(state, RollingState::WaitingForApproval | RollingState::WaitingForWindow) => CALM,
+        Some(_) if plan.ready().next().is_some() => WATCHFUL,
+        Some(why) => ctx.patience.wait(&key, &why),
+        None => {
+            ctx.patience.over(&key);
+            CALM
+        }
     }
 }
 

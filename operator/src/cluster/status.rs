@@ -58,6 +58,7 @@ pub fn status(
         node_pools: valid.pools.iter().map(|pool| node_pool(pool, observed)).collect(),
         brokers: brokers.into_iter().take(SHOWN_BROKERS).collect(),
         controllers,
+        rolling_update: Some(plan.rolling(valid, observed)),
         plan: shown,
         plan_omitted: (omitted > 0).then(|| i32::try_from(omitted).unwrap_or(i32::MAX)),
     }

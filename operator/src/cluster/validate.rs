@@ -2,7 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
-use odradek_crds::{KafkaCluster, NodePool, PodTemplate, Resources, Role, Storage, StorageType};
+use odradek_crds::{
+    KafkaCluster, NodePool, PodTemplate, Resources, Role, RollingStrategy, RollingUnit, RollingUpdate, Storage,
+    StorageType,
+};
 
 use super::{
     config::{self, BrokerConfig},
@@ -51,6 +54,21 @@ pub struct Validated {
     pub controllers: Option<Pool>,
     /// How many pods may be evicted at once while all is in sync.
     pub max_unavailable: i32,
+    /// How pods are made anew.
+    pub rolling: Rolling,
+    /// When pods may be made anew; at any time when there is none.
+    pub windows: Vec<croner::Cron>,
+}
+
+/// How pods are made anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rolling {
+    /// Whether a person approves it.
+    pub supervised: bool,
+    /// Whether a zone goes at once where that is safe.
+    pub by_zone: bool,
+    /// The hash that was approved.
+    pub approved: Option<String>,
 }
 
 /// A listener for clients.
@@ -143,6 +161,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
     let zones = keep(&mut refusals, zones(&spec.rack, observed).map_err(|r| vec![r]));
     let brokers = spec.node_pools.iter().map(|pool| pool.replicas).sum();
     let config = keep(&mut refusals, config::effective(&spec.config, brokers));
+    let windows = keep(&mut refusals, windows(&spec.maintenance_time_windows));
     refusals.extend(listeners(cluster));
     let wanted_controllers = spec.controllers.as_ref().and_then(|controllers| controllers.replicas);
     let laid = zones.as_ref().and_then(|zones| {
@@ -154,8 +173,8 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         refusals.extend(shrunk(pool, observed));
     }
     let owner = cluster.controller_owner_ref(&());
-    let (Some(cluster_id), Some(zones), Some(config), Some((pools, controllers)), Some(owner), true) =
-        (cluster_id, zones, config, pools, owner, refusals.is_empty())
+    let (Some(cluster_id), Some(zones), Some(config), Some(windows), Some((pools, controllers)), Some(owner), true) =
+        (cluster_id, zones, config, windows, pools, owner, refusals.is_empty())
     else {
         return Err(refusals);
     };
@@ -178,6 +197,8 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         pools,
         controllers,
         max_unavailable: budget.map_or(1, |budget| budget.max_unavailable),
+        rolling: rolling(spec.rolling_update.as_ref()),
+        windows,
         name,
     })
 }
@@ -185,6 +206,34 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
 /// The value of a step of the judgement, or its refusals kept for the end.
 fn keep<T>(refusals: &mut Vec<Refusal>, step: Result<T, Vec<Refusal>>) -> Option<T> {
     step.map_err(|more| refusals.extend(more)).ok()
+}
+
+fn rolling(said: Option<&RollingUpdate>) -> Rolling {
+    let said = said.cloned().unwrap_or_default();
+    Rolling {
+        supervised: said.strategy == RollingStrategy::Supervised,
+        by_zone: said.max_unavailable == RollingUnit::Zone,
+        approved: said.approved,
+    }
+}
+
+/// The windows, read with the seconds first as in Quartz; five fields are taken as well, and mean the whole minute.
+fn windows(said: &[String]) -> Result<Vec<croner::Cron>, Vec<Refusal>> {
+    let mut windows = Vec::new();
+    let mut refusals = Vec::new();
+    for (index, text) in said.iter().enumerate() {
+        let whole = if text.split_whitespace().count() == 5 { format!("* {text}") } else { text.clone() };
+        match croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).build().parse(&whole) {
+            Ok(window) => windows.push(window),
+            Err(error) => {
+                let path = format!("spec.maintenanceTimeWindows[{index}]");
+                let why =
+                    format!("{text:?} is no cron expression (seconds, minutes, hours, day, month, weekday): {error}");
+                refusals.push(Refusal::new(Reason::InvalidSpec, path, why));
+            }
+        }
+    }
+    if refusals.is_empty() { Ok(windows) } else { Err(refusals) }
 }
 
 /// The id that is written on sets and claims; else that of a new cluster.

@@ -1,14 +1,20 @@
 //! The cluster as a whole.
 
-use futures::future::BoxFuture;
-use odradek_client::TopicDescription;
+use std::collections::BTreeMap;
 
-use super::{KafkaFailure, live::LiveAdmin};
+use futures::future::BoxFuture;
+use odradek_client::{ConfigOp, TopicDescription};
+
+use super::{ConfigChange, KafkaFailure, live::LiveAdmin};
 
 /// Calls about the cluster as a whole.
 pub trait ClusterAdmin: Send + Sync {
     /// The brokers and every partition of the cluster.
     fn view(&self) -> BoxFuture<'_, Result<KafkaView, KafkaFailure>>;
+    /// Makes the preferred replicas of these partitions their leaders, each where it can.
+    fn elect_preferred<'a>(&'a self, partitions: &'a [(String, i32)]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
+    /// Changes the configuration that all brokers take while they run. All or nothing.
+    fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
 }
 
 /// A cluster as its brokers see it.
@@ -20,6 +26,8 @@ pub struct KafkaView {
     pub brokers: Vec<i32>,
     /// Every partition, those of internal topics included.
     pub partitions: Vec<PartitionView>,
+    /// The configuration that is set for all brokers while they run. The value of a secret is not told.
+    pub config: BTreeMap<String, Option<String>>,
 }
 
 /// One partition.
@@ -64,13 +72,44 @@ fn partitions(topic: &TopicDescription) -> impl Iterator<Item = PartitionView> +
 impl ClusterAdmin for LiveAdmin {
     fn view(&self) -> BoxFuture<'_, Result<KafkaView, KafkaFailure>> {
         Box::pin(async move {
-            let (cluster, topics) = tokio::try_join!(self.admin.describe_cluster(), self.admin.list_topics())?;
+            let (cluster, topics, config) = tokio::try_join!(
+                self.admin.describe_cluster(),
+                self.admin.list_topics(),
+                self.admin.describe_default_broker_configs()
+            )?;
             let alive = cluster.brokers.iter().filter(|broker| !broker.fenced);
             Ok(KafkaView {
                 cluster_id: cluster.cluster_id.clone(),
                 brokers: alive.map(|broker| broker.id).collect(),
                 partitions: topics.iter().flat_map(partitions).collect(),
+                config,
             })
+        })
+    }
+
+    fn elect_preferred<'a>(&'a self, partitions: &'a [(String, i32)]) -> BoxFuture<'a, Result<(), KafkaFailure>> {
+        Box::pin(async move {
+            let results = self.admin.elect_preferred_leaders(partitions).await?;
+            for ((topic, partition), result) in results {
+                // It led already, or cannot lead yet: the next look tells.
+                if let Err(error) = result {
+                    tracing::debug!(topic, partition, %error, "no election");
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>> {
+        Box::pin(async move {
+            let ops: Vec<ConfigOp> = changes
+                .iter()
+                .map(|change| match change {
+                    ConfigChange::Set(key, value) => ConfigOp::Set { key: key.clone(), value: value.clone() },
+                    ConfigChange::Delete(key) => ConfigOp::Delete { key: key.clone() },
+                })
+                .collect();
+            Ok(self.admin.alter_default_broker_configs(&ops).await?)
         })
     }
 }

@@ -1,6 +1,9 @@
 //! The configuration keys that Kafka knows, with the types of their values.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use odradek_crds::Config;
 
@@ -35,6 +38,13 @@ pub struct KeyProblem {
 
 static KEYS: LazyLock<BTreeMap<(Scope, &'static str), Type>> =
     LazyLock::new(|| include_str!("keys.txt").lines().filter_map(parse_line).collect());
+
+/// Whether brokers take a key for all of them while they run. The broker's own tests hold the list to what it does.
+pub fn is_dynamic(key: &str) -> bool {
+    static DYNAMIC: LazyLock<BTreeSet<&'static str>> =
+        LazyLock::new(|| include_str!("dynamic.txt").lines().filter(|line| !line.starts_with('#')).collect());
+    DYNAMIC.contains(key)
+}
 
 fn parse_line(line: &'static str) -> Option<((Scope, &'static str), Type)> {
     let mut words = line.split(' ');

@@ -7,6 +7,7 @@ pub mod failure;
 pub mod keys;
 pub mod live;
 pub mod pool;
+pub mod restart;
 pub mod topics;
 
 pub use cluster::{ClusterAdmin, KafkaView, PartitionView};

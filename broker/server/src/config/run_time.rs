@@ -101,6 +101,19 @@ mod tests {
     }
 
     #[test]
+    fn the_operator_knows_which_keys_restart_nothing() {
+        const FILE: &str = include_str!("../../../../operator/src/kafka/dynamic.txt");
+        let mut ours: Vec<&str> = tables::all()
+            .filter(|key| !matches!(key.class, Class::Renamed { .. } | Class::Replaced { .. } | Class::NotYet { .. }))
+            .filter(|key| key.update == Update::ClusterWide && !AT_START.contains(&key.name))
+            .map(|key| key.name)
+            .collect();
+        ours.sort_unstable();
+        let theirs: Vec<&str> = FILE.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(theirs, ours, "operator/src/kafka/dynamic.txt");
+    }
+
+    #[test]
     fn what_is_read_at_the_start_is_known() {
         for name in AT_START {
             assert!(tables::find(name).is_some_and(|key| key.update != Update::ReadOnly), "{name}");

@@ -49,8 +49,7 @@ fn metadata(cluster: &Validated, pool: &Pool, set: &SetLayout) -> ObjectMeta {
         }
     }
     let mut annotations = pool.template.metadata.annotations.clone();
-    let properties = properties::server_properties(cluster, pool);
-    annotations.insert(CONFIG_HASH_ANNOTATION.to_owned(), format!("{:016x}", names::fnv1a(properties.as_bytes())));
+    annotations.insert(CONFIG_HASH_ANNOTATION.to_owned(), properties::hash(cluster, pool));
     ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 

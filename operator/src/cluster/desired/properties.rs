@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use odradek_crds::Role;
 
 use crate::{
-    cluster::validate::{Pool, Validated},
+    cluster::{
+        config,
+        validate::{Pool, Validated},
+    },
     names,
 };
 
@@ -45,7 +48,10 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
     protocols.extend([REPLICATION, CONTROLLER].map(|name| format!("{name}:PLAINTEXT")));
     let voters: Vec<String> =
         cluster.voters().iter().map(|(id, host)| format!("{id}@{host}:{CONTROLLER_PORT}")).collect();
-    let mut keys: BTreeMap<String, String> = cluster.config.clone();
+    let mut keys: BTreeMap<String, String> = config::at_start(&cluster.config);
+    // Until the first broker serves nothing can be set for all of them, and acks=all must mean from the start what it
+    // will mean.
+    keys.extend(cluster.config.get_key_value(config::MIN_INSYNC).map(|(key, value)| (key.clone(), value.clone())));
     keys.extend(
         [
             ("process.roles", roles.join(",")),
@@ -69,6 +75,14 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
     }
     let lines: String = keys.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
     format!("# Written by odradek-operator from the KafkaCluster {}.\n{lines}", cluster.name)
+}
+
+/// Hash of all that a pod of the pool has to be made anew for.
+pub fn hash(cluster: &Validated, pool: &Pool) -> String {
+    let file = server_properties(cluster, pool);
+    let of_running = |line: &&str| line.split_once('=').is_some_and(|(key, _)| key == config::MIN_INSYNC);
+    let lines: String = file.lines().filter(|line| !of_running(line)).flat_map(|line| [line, "\n"]).collect();
+    format!("{:016x}", names::fnv1a(lines.as_bytes()))
 }
 
 /// What differs from pod to pod, as overrides of the file. Kubernetes puts the pod's own name and

@@ -20,7 +20,7 @@ use crate::{
         layout::{Identity, SetLayout},
         validate::{Pool, Validated},
     },
-    names::{self, IDENTITY_ANNOTATION, ZONES_ANNOTATION},
+    names::{self, IDENTITY_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION},
 };
 
 /// The StatefulSet of a pool in a zone.
@@ -28,8 +28,11 @@ pub fn stateful_set(cluster: &Validated, pool: &Pool, set: &SetLayout) -> Statef
     let identity = identity(cluster, pool, set);
     let mut metadata = meta(cluster, set.name.clone());
     metadata.labels.get_or_insert_default().extend(set_labels(cluster, pool, set));
+    let template = pod::template(cluster, pool, set);
+    let template_json = serde_json::to_string(&template).unwrap_or_default();
     metadata.annotations = Some(BTreeMap::from([
         (IDENTITY_ANNOTATION.to_owned(), identity.clone()),
+        (TEMPLATE_ANNOTATION.to_owned(), format!("{:016x}", names::fnv1a(template_json.as_bytes()))),
         (ZONES_ANNOTATION.to_owned(), cluster.zones.join(",")),
     ]));
     let claims =
@@ -52,7 +55,7 @@ pub fn stateful_set(cluster: &Validated, pool: &Pool, set: &SetLayout) -> Statef
                 when_scaled: Some("Retain".to_owned()),
             }),
             revision_history_limit: Some(3),
-            template: pod::template(cluster, pool, set),
+            template,
             volume_claim_templates: claims,
             ..StatefulSetSpec::default()
         }),

@@ -2,7 +2,7 @@
 
 use kube::api::{ApiResource, PropagationPolicy};
 
-use crate::{apply::Object, cluster::pods::PodView};
+use crate::{apply::Object, cluster::pods::PodView, kafka::ConfigChange};
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +29,23 @@ pub enum Action {
         /// Its new size.
         size: String,
     },
-    /// Deletes a pod, so that its set makes it anew from the present template.
-    Roll(PodView),
+    /// Deletes pods, so that their sets make them anew from the present template.
+    Roll(RollSet),
+    /// Makes the preferred replicas of these partitions their leaders.
+    ElectLeaders(Vec<(String, i32)>),
+    /// Gives the lease to stop pods back.
+    ReleaseLease,
+    /// Changes keys of the configuration that the brokers take while they run.
+    ConfigureBrokers(Vec<ConfigChange>),
+}
+
+/// Pods that are made anew together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollSet {
+    /// The pods.
+    pub pods: Vec<PodView>,
+    /// Their zone, when it goes at once.
+    pub zone: Option<String>,
 }
 
 impl Action {
@@ -42,7 +57,11 @@ impl Action {
             Action::Remove { propagation: PropagationPolicy::Orphan, .. } => "Recreate",
             Action::Remove { .. } => "Remove",
             Action::ExpandClaim { .. } => "ExpandClaim",
+            Action::Roll(set) if set.zone.is_some() => "RollZone",
             Action::Roll(_) => "RollPod",
+            Action::ElectLeaders(_) => "ElectLeaders",
+            Action::ReleaseLease => "ReleaseLease",
+            Action::ConfigureBrokers(_) => "ConfigureBrokers",
         }
     }
 
@@ -54,24 +73,33 @@ impl Action {
             }
             Action::Remove { api, name, .. } => format!("{}/{name}", api.kind),
             Action::ExpandClaim { claim, .. } => format!("PersistentVolumeClaim/{claim}"),
-            Action::Roll(pod) => format!("Pod/{}", pod.name),
+            Action::Roll(set) => {
+                let names: Vec<&str> = set.pods.iter().map(|pod| pod.name.as_str()).collect();
+                format!("Pod/{}", names.join(","))
+            }
+            Action::ElectLeaders(partitions) => format!("Partitions/{}", partitions.len()),
+            Action::ReleaseLease => "Lease/restart".to_owned(),
+            Action::ConfigureBrokers(changes) => {
+                let keys: Vec<&str> = changes.iter().map(ConfigChange::key).collect();
+                format!("Config/{}", keys.join(","))
+            }
         }
     }
 
     /// The broker or controller that it concerns, by its id.
     pub fn node(&self) -> Option<i32> {
         match self {
-            Action::Roll(pod) => Some(pod.id),
-            Action::Create(_) | Action::Update(_) | Action::Remove { .. } | Action::ExpandClaim { .. } => None,
-        }
-    }
-
-    /// Whether it makes or changes the object of this name, so that what is known of it will be old.
-    pub fn changes(&self, object_name: &str) -> bool {
-        match self {
-            Action::Create(object) | Action::Update(object) => object.name == object_name,
-            Action::Remove { name, .. } => name == object_name,
-            Action::ExpandClaim { .. } | Action::Roll(_) => false,
+            Action::Roll(set) => match &set.pods[..] {
+                [pod] => Some(pod.id),
+                _ => None,
+            },
+            Action::Create(_)
+            | Action::Update(_)
+            | Action::Remove { .. }
+            | Action::ExpandClaim { .. }
+            | Action::ElectLeaders(_)
+            | Action::ReleaseLease
+            | Action::ConfigureBrokers(_) => None,
         }
     }
 }

@@ -7,23 +7,35 @@ use odradek_crds::PlannedStep;
 use super::{
     desired,
     observe::Observed,
-    safety::{Safety, judge},
+    safety::{Safety, judge_any},
+    target::{self, Target},
     validate::Validated,
 };
-use crate::apply::ApplyError;
+use crate::{
+    apply::{ApplyError, Object},
+    kafka::restart::NodeSet,
+};
 
 mod action;
+mod back;
+mod dynamic;
+mod order;
+mod progress;
 mod prune;
 mod roll;
 mod shape;
 
-pub use action::Action;
+pub use action::{Action, RollSet};
 
 /// Steps in the order in which they are taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// What the pods will be made from.
+    pub target: Target,
+    /// The pods that have yet to be made from it.
+    pub pending: Vec<String>,
 }
 
 /// One step.
@@ -75,15 +87,37 @@ impl Plan {
 
 /// Plans the next steps.
 pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError> {
-    let safety = judge(cluster, observed);
-    let allowed = if safety == Safety::Safe { cluster.max_unavailable } else { 0 };
-    let objects = desired::objects(cluster, allowed)?;
+    let (objects, target) = wanted(cluster, observed)?;
     let mut steps = shape::shape(cluster, observed, &objects);
     steps.extend(prune::prune(cluster, observed, &objects));
-    let roll = roll::roll(cluster, observed, &safety, &steps);
-    steps.extend(roll);
-    Ok(Plan { steps })
+    steps.extend(dynamic::dynamic(cluster, observed));
+    let (after, waits) = back::back(cluster, observed);
+    steps.extend(after);
+    let stale = order::stale(cluster, observed, &target);
+    let pending = stale.batches.iter().flat_map(|batch| &batch.pods).map(|pod| pod.name.clone()).collect();
+    steps.extend(roll::roll(cluster, observed, &target, &stale, waits));
+    Ok(Plan { steps, target, pending })
+}
+
+/// The objects that should be there now, and what pods will be made from.
+fn wanted(cluster: &Validated, observed: &Observed) -> Result<(Vec<Object>, Target), ApplyError> {
+    let allowed = if judge_any(cluster, observed) == Safety::Safe { cluster.max_unavailable } else { 0 };
+    let mut objects = desired::objects(cluster, allowed)?;
+    let target = target::target(&objects, observed);
+    target::hold_back(&mut objects, cluster, observed, &target);
+    Ok((objects, target))
+}
+
+/// What the active controller has to be asked before the plan can be made.
+pub fn questions(cluster: &Validated, observed: &Observed) -> Vec<NodeSet> {
+    let Ok((_, target)) = wanted(cluster, observed) else { return Vec::new() };
+    order::questions(&order::stale(cluster, observed, &target))
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod rules;

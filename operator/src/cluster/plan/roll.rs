@@ -1,61 +1,103 @@
-//! Pods that were made from an older template: which of them goes next.
+//! Pods that were made from an older template: which of them go now, and what the others wait for.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-
-use super::{Action, Step};
-use crate::cluster::{
-    observe::Observed,
-    pods::PodView,
-    safety::{Safety, roll_order},
-    validate::Validated,
+use super::{
+    Action, RollSet, Step,
+    order::{Batch, Kind, Stale},
+};
+use crate::{
+    cluster::{
+        observe::Observed,
+        pods::PodView,
+        safety::judge,
+        target::{self, Target},
+        validate::Validated,
+    },
+    kafka::restart::NodeSet,
 };
 
-/// Pods that were made from an older template, one at a time, and only while all else is whole.
-pub(super) fn roll(cluster: &Validated, observed: &Observed, safety: &Safety, changes: &[Step]) -> Vec<Step> {
-    let changing = |name: &str| changes.iter().any(|step| step.action.changes(name));
-    let mut stale: Vec<&PodView> = Vec::new();
-    // The order is of all pods: it is only known once every set has told its revision.
-    let mut unsettled: Option<String> = None;
-    for layout in cluster.all_pools().flat_map(|pool| &pool.sets) {
-        let revision = observed.set(&layout.name).and_then(settled_revision);
-        let Some(revision) = revision.filter(|_| !changing(&layout.name)) else {
-            unsettled.get_or_insert_with(|| format!("StatefulSet {} has yet to settle", layout.name));
-            continue;
-        };
-        let pods = observed.pods.iter().filter(|pod| pod.set == layout.name);
-        stale.extend(pods.filter(|pod| pod.revision != revision && !is_stopping(pod)));
-    }
-    stale.sort_by_key(|pod| roll_order(pod));
-    let mut first: Option<&str> = None;
-    stale
-        .into_iter()
-        .map(|pod| {
-            let reason = match &pod.stuck {
-                Some(stuck) => format!("its template changed, and it cannot run ({stuck})"),
-                None => "its template changed".to_owned(),
-            };
-            // A pod that cannot run serves nobody: replacing it needs nobody's leave.
-            let blocked_by = match (pod.stuck.is_some(), first, unsettled.as_deref().or(safety.reason())) {
-                (true, _, _) => None,
-                (false, Some(first), _) => Some(format!("{first} goes first")),
-                (false, None, Some(why)) => Some(why.to_owned()),
-                (false, None, None) => None,
-            };
-            if pod.stuck.is_none() {
-                first.get_or_insert(&pod.name);
+/// The steps of a roll. One set of pods goes at a time; `waits` says what the last one still lacks.
+pub(super) fn roll(
+    cluster: &Validated,
+    observed: &Observed,
+    target: &Target,
+    stale: &Stale<'_>,
+    waits: Option<String>,
+) -> Vec<Step> {
+    let held = target::not_approved(cluster, target);
+    let before = held.clone().or_else(|| stale.unsettled.clone());
+    let before = before.or_else(|| target::outside_of_windows(cluster, observed.now)).or(waits);
+    let mut first: Option<String> = None;
+    let mut steps = Vec::new();
+    for batch in &stale.batches {
+        match batch.kind {
+            Kind::Stuck => {
+                let blocked_by =
+                    target.changes(&batch.pods).then(|| held.clone().or(stale.unsettled.clone())).flatten();
+                steps.extend(batch.pods.iter().map(|pod| step(&[pod], None, reason(pod), blocked_by.clone())));
             }
-            Step { action: Action::Roll(pod.clone()), reason, blocked_by }
-        })
-        .collect()
+            Kind::Recovering => {
+                let why = |pod: &PodView| pod.recovering.as_ref().map(|why| format!("it is left alone: {why}"));
+                steps.extend(batch.pods.iter().map(|pod| step(&[pod], None, reason(pod), why(pod))));
+            }
+            Kind::Unready | Kind::Ready => match &first {
+                Some(name) => steps.push(whole(batch, String::new(), Some(format!("{name} goes first")))),
+                None => {
+                    let next = next(cluster, observed, batch, before.as_ref());
+                    first = next.first().map(|step| name(&step.action));
+                    steps.extend(next);
+                }
+            },
+        }
+    }
+    steps
 }
 
-fn is_stopping(pod: &PodView) -> bool {
-    pod.phase == odradek_crds::BrokerPhase::Stopping
+/// The steps of the batch that goes next: all of it at once, or one pod after the other when that is not safe.
+fn next(cluster: &Validated, observed: &Observed, batch: &Batch<'_>, before: Option<&String>) -> Vec<Step> {
+    let together = batch.kind == Kind::Ready && batch.pods.len() > 1;
+    let blocked = |set: NodeSet| before.cloned().or_else(|| judge(cluster, observed, &set).reason().map(str::to_owned));
+    let Some(zone) = batch.zone.as_ref().filter(|_| together) else {
+        return vec![whole(batch, String::new(), blocked(NodeSet::of(batch.pods.iter().copied(), false)))];
+    };
+    let zone_waits = judge(cluster, observed, &NodeSet::of(batch.pods.iter().copied(), true));
+    let Some(why) = zone_waits.reason() else {
+        return vec![whole(batch, format!(", and zone {zone} goes at once"), before.cloned())];
+    };
+    let why = format!(", and zone {zone} cannot go at once ({why})");
+    let mut first: Option<&str> = None;
+    let mut steps = Vec::new();
+    for pod in &batch.pods {
+        let blocked_by = match first {
+            None => blocked(NodeSet::of([*pod], false)),
+            Some(first) => Some(format!("{first} goes first")),
+        };
+        first.get_or_insert(&pod.name);
+        steps.push(step(&[pod], None, format!("{}{why}", reason(pod)), blocked_by));
+    }
+    steps
 }
 
-/// The revision that the pods of a set should have, once its controller has seen the present spec.
-fn settled_revision(set: &StatefulSet) -> Option<&str> {
-    let status = set.status.as_ref()?;
-    (status.observed_generation >= set.metadata.generation).then_some(())?;
-    status.update_revision.as_deref()
+fn whole(batch: &Batch<'_>, more: String, blocked_by: Option<String>) -> Step {
+    let reason = batch.pods.first().map(|pod| reason(pod)).unwrap_or_default();
+    // One pod alone is no zone at once, and is judged like every single pod.
+    let zone = batch.zone.clone().filter(|_| batch.pods.len() > 1);
+    step(&batch.pods, zone, format!("{reason}{more}"), blocked_by)
+}
+
+fn step(pods: &[&PodView], zone: Option<String>, reason: String, blocked_by: Option<String>) -> Step {
+    let pods: Vec<PodView> = pods.iter().map(|pod| (*pod).clone()).collect();
+    Step { action: Action::Roll(RollSet { pods, zone }), reason, blocked_by }
+}
+
+fn reason(pod: &PodView) -> String {
+    match &pod.stuck {
+        Some(stuck) => format!("its template changed, and it cannot run ({stuck})"),
+        None if !pod.ready() => "its template changed, and it does not serve".to_owned(),
+        None => "its template changed".to_owned(),
+    }
+}
+
+fn name(action: &Action) -> String {
+    let target = action.target();
+    target.split_once('/').map_or(target.clone(), |(_, name)| name.to_owned())
 }

@@ -3,13 +3,13 @@ use odradek_crds::BrokerPhase;
 
 use super::*;
 use crate::cluster::{
-    fixtures::{all_there, nothing, valid, with_view},
+    fixtures::{all_there, asked, nothing, valid, with_new_revisions, with_view},
     observe::KafkaState,
 };
 
 /// The plan as people read it.
 fn lines(cluster: &Validated, observed: &Observed) -> Vec<String> {
-    let plan = plan(cluster, observed).expect("a plan");
+    let plan = plan(cluster, &asked(cluster, observed.clone())).expect("a plan");
     plan.steps
         .iter()
         .map(|step| match &step.blocked_by {
@@ -17,17 +17,6 @@ fn lines(cluster: &Validated, observed: &Observed) -> Vec<String> {
             None => step.to_string(),
         })
         .collect()
-}
-
-/// Every set has a new revision, as after a change of the template.
-fn with_new_revisions(mut observed: Observed) -> Observed {
-    for set in &mut observed.sets {
-        let name = set.name_any();
-        if let Some(status) = &mut set.status {
-            status.update_revision = Some(format!("{name}-2"));
-        }
-    }
-    observed
 }
 
 #[test]
@@ -45,7 +34,7 @@ fn nothing_is_done_where_nothing_differs() {
 fn the_budget_closes_while_anything_is_unsafe() {
     let valid = valid("{}");
     let lagging = with_view(all_there(&valid), |view| view.partitions[0].in_sync = vec![0, 1000]);
-    let steps = plan(&valid, &lagging).expect("a plan").steps;
+    let steps = plan(&valid, &asked(&valid, lagging)).expect("a plan").steps;
     let [Step { action: Action::Update(budget), .. }] = &steps[..] else { panic!("{steps:?}") };
     assert_eq!(budget.api.kind, "PodDisruptionBudget");
     assert_eq!(budget.value["spec"]["maxUnavailable"], 0);
@@ -62,7 +51,7 @@ fn a_roll_waits_for_whatever_is_not_whole() {
     let valid = valid("{}");
     let rolling = with_new_revisions(all_there(&valid));
     let first = |observed: &Observed| {
-        let plan = plan(&valid, observed).expect("a plan");
+        let plan = plan(&valid, &asked(&valid, observed.clone())).expect("a plan");
         let roll = plan.steps.into_iter().find(|step| matches!(step.action, Action::Roll(_)));
         roll.and_then(|step| step.blocked_by).unwrap_or_else(|| "nothing".to_owned())
     };
@@ -90,7 +79,7 @@ fn a_pod_that_cannot_run_is_replaced_at_once() {
     let mut observed = with_new_revisions(all_there(&valid));
     observed.pods[2].phase = BrokerPhase::Failing;
     observed.pods[2].stuck = Some("CrashLoopBackOff".to_owned());
-    let plan = plan(&valid, &observed).expect("a plan");
+    let plan = plan(&valid, &asked(&valid, observed)).expect("a plan");
     let ready: Vec<String> =
         plan.ready().filter(|s| matches!(s.action, Action::Roll(_))).map(ToString::to_string).collect();
     assert_eq!(
@@ -112,7 +101,7 @@ fn a_set_whose_status_is_old_is_not_judged() {
         set.metadata.generation = Some(1);
     }
     let first = &lines(&valid, &observed)[0];
-    assert!(first.starts_with("RollPod Pod/demo-controller-3000") && first.contains("yet to settle"), "{first}");
+    assert!(first.starts_with("RollPod Pod/demo-controller-3001") && first.contains("yet to settle"), "{first}");
 }
 
 #[test]

@@ -8,13 +8,16 @@ use odradek_crds::KafkaCluster;
 
 use super::{
     error::Error,
+    observe::Observed,
     plan::{Action, Plan, Step},
     reconcile::write_status,
     status,
+    validate::Validated,
 };
 use crate::{
     apply::{self, ApplyError},
     context::Context,
+    kafka::KafkaFailure,
 };
 
 mod roll;
@@ -22,9 +25,20 @@ mod roll;
 /// Objects that are applied side by side.
 const APPLY_WIDTH: usize = 8;
 
+/// The cluster whose steps are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The resource.
+    pub cluster: &'a KafkaCluster,
+    /// What it should be.
+    pub valid: &'a Validated,
+    /// What it is.
+    pub observed: &'a Observed,
+}
+
 /// Takes the steps that can be taken now: all that pods need first, then their sets, then the rest
 /// one by one.
-pub async fn carry_out(cluster: &KafkaCluster, plan: &Plan, ctx: &Context) -> Result<(), Error> {
+pub async fn carry_out(at: &At<'_>, plan: &Plan, ctx: &Context) -> Result<(), Error> {
     let is_set = |step: &&Step| step.action.target().starts_with("StatefulSet/");
     let is_apply = |step: &&Step| matches!(step.action, Action::Create(_) | Action::Update(_));
     let (applies, others): (Vec<&Step>, Vec<&Step>) = plan.ready().partition(is_apply);
@@ -33,18 +47,27 @@ pub async fn carry_out(cluster: &KafkaCluster, plan: &Plan, ctx: &Context) -> Re
         for batch in group.chunks(APPLY_WIDTH) {
             let mut taken: Vec<BoxFuture<'_, Result<(), Error>>> = Vec::new();
             for step in batch {
-                taken.push(Box::pin(take(cluster, step, ctx)));
+                taken.push(Box::pin(take(at, step, ctx)));
             }
             try_join_all(taken).await?;
         }
     }
+    // One that fails holds the others back no more than it has to.
+    let mut failure = None;
     for step in others {
-        take(cluster, step, ctx).await?;
+        if let Err(error) = take(at, step, ctx).await {
+            failure.get_or_insert(error);
+        }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
-async fn take(cluster: &KafkaCluster, step: &Step, ctx: &Context) -> Result<(), Error> {
+fn kafka(verb: &'static str, done: Result<(), KafkaFailure>) -> Result<(), ApplyError> {
+    done.map_err(|source| ApplyError::Kafka { verb, source })
+}
+
+async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
+    let At { cluster, valid, observed } = *at;
     let namespace = cluster.namespace().unwrap_or_default();
     let client = &ctx.client;
     let done: Result<(), ApplyError> = match &step.action {
@@ -53,7 +76,14 @@ async fn take(cluster: &KafkaCluster, step: &Step, ctx: &Context) -> Result<(), 
             apply::delete(client, &namespace, api, name, uid, propagation.clone()).await
         }
         Action::ExpandClaim { claim, size } => apply::expand_claim(client, &namespace, claim, size).await,
-        Action::Roll(pod) => roll::delete(client, &namespace, pod).await,
+        Action::Roll(set) => roll::roll(client, valid, observed, set).await,
+        Action::ReleaseLease => roll::release(valid, observed).await,
+        Action::ElectLeaders(partitions) => {
+            kafka("elect preferred leaders", ctx.kafka.of(cluster).elect_preferred(partitions).await)
+        }
+        Action::ConfigureBrokers(changes) => {
+            kafka("configure the brokers", ctx.kafka.of(cluster).configure_brokers(changes).await)
+        }
     };
     let about = cluster.object_ref(&());
     let verb = step.action.verb();

@@ -1,5 +1,8 @@
-//! A pod goes, so that its set makes it anew from the present template.
+//! Pods go, so that their sets make them anew from the present template.
 
+use std::time::Duration;
+
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Client,
@@ -8,11 +11,51 @@ use kube::{
 
 use crate::{
     apply::{self, ApplyError},
-    cluster::pods::PodView,
+    cluster::{ask, observe::Observed, plan::RollSet, safety::holder, validate::Validated},
+    kafka::restart::{Ask, NodeSet},
 };
 
-/// Deletes the pod that was judged, and no other of its name.
-pub(super) async fn delete(client: &Client, namespace: &str, pod: &PodView) -> Result<(), ApplyError> {
+/// How long the lease lasts when nobody gives it back: longer than a pod takes to stop, start and catch up.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// Deletes the pods that were judged, and none of the same name, under a lease of the active controller: it judges once
+/// more, and lets nobody else stop anything meanwhile. A pod that cannot run serves nobody, and needs no leave.
+pub(super) async fn roll(
+    client: &Client,
+    valid: &Validated,
+    observed: &Observed,
+    set: &RollSet,
+) -> Result<(), ApplyError> {
+    if set.pods.iter().any(|pod| pod.stuck.is_none()) {
+        let nodes = NodeSet::of(&set.pods, set.zone.is_some());
+        let refused = |why| ApplyError::NotGranted {
+            pods: set.pods.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>().join(", "),
+            why,
+        };
+        let verdict = ask::any(&ask::addresses(observed), Ask::Acquire, &nodes, &holder(valid), LEASE).await;
+        let verdict = verdict.map_err(refused)?;
+        // A lease that is ours already is prolonged whatever became of the cluster since.
+        if !verdict.granted || !verdict.safe {
+            let held = verdict.lease.as_ref().map(|lease| format!("{} holds it", lease.holder));
+            let why = verdict.against().or(held).unwrap_or_else(|| "the active controller says no".to_owned());
+            return Err(refused(why));
+        }
+    }
     let api = ApiResource::erase::<Pod>(&());
-    apply::delete(client, namespace, &api, &pod.name, &pod.uid, PropagationPolicy::Background).await
+    let namespace = &valid.namespace;
+    let deleted = set
+        .pods
+        .iter()
+        .map(|pod| apply::delete(client, namespace, &api, &pod.name, &pod.uid, PropagationPolicy::Background));
+    try_join_all(deleted).await.map(drop)
+}
+
+/// Gives the lease back. If that fails it ends by itself.
+pub(super) async fn release(valid: &Validated, observed: &Observed) -> Result<(), ApplyError> {
+    let nothing = NodeSet::default();
+    let released = ask::any(&ask::addresses(observed), Ask::Release, &nothing, &holder(valid), Duration::ZERO).await;
+    if let Err(why) = released {
+        tracing::warn!(cluster = valid.name, why, "the lease to stop pods is not given back, and ends by itself");
+    }
+    Ok(())
 }

@@ -100,6 +100,15 @@ pub enum ConfigChange {
     Delete(String),
 }
 
+impl ConfigChange {
+    /// The key that changes.
+    pub fn key(&self) -> &str {
+        match self {
+            ConfigChange::Set(key, _) | ConfigChange::Delete(key) => key,
+        }
+    }
+}
+
 impl Replicas {
     /// Those that stay once what is under way is done.
     pub fn target(&self) -> Vec<i32> {

@@ -1,0 +1,84 @@
+//! The second read of a reconcile: what the plan needs to know of the pods that it may have to stop. Which questions those
+//! are is told by pure functions; only here are they asked.
+
+use std::time::Duration;
+
+use odradek_crds::BrokerPhase;
+
+use super::{
+    desired::properties::HTTP_PORT,
+    observe::Observed,
+    plan,
+    pods::PodView,
+    safety::{holder, standing_questions},
+    validate::Validated,
+};
+use crate::kafka::restart::{self, Ask, NodeSet, RestartVerdict};
+
+/// Pods that are tried before it is said that none answers.
+const TRIES: usize = 3;
+/// Bound on what a pod says of itself.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asks all that the plan has to know.
+pub async fn ask(valid: &Validated, observed: &mut Observed) {
+    recovering(observed).await;
+    let addresses = addresses(observed);
+    while let Some(set) = next_question(valid, observed) {
+        match any(&addresses, Ask::Check, &set, &holder(valid), Duration::ZERO).await {
+            Ok(verdict) => {
+                observed.restart.verdicts.insert(set, verdict);
+            }
+            Err(failure) => {
+                observed.restart.failure = Some(failure);
+                return;
+            }
+        }
+    }
+}
+
+/// What has to be asked next. First what is asked always: what follows depends on who the active controller is.
+pub fn next_question(valid: &Validated, observed: &Observed) -> Option<NodeSet> {
+    let open = |set: &NodeSet| !observed.restart.verdicts.contains_key(set);
+    let standing = standing_questions(valid).into_iter().find(open);
+    standing.or_else(|| plan::questions(valid, observed).into_iter().find(open))
+}
+
+/// Where the processes of pods that serve are asked.
+pub fn addresses(observed: &Observed) -> Vec<String> {
+    let ready = observed.pods.iter().filter(|pod| pod.ready());
+    ready.filter_map(address).collect()
+}
+
+fn address(pod: &PodView) -> Option<String> {
+    let ip = pod.ip.as_ref()?;
+    Some(if ip.contains(':') { format!("[{ip}]:{HTTP_PORT}") } else { format!("{ip}:{HTTP_PORT}") })
+}
+
+/// Asks one process after the other until one answers.
+pub async fn any(
+    addresses: &[String],
+    ask: Ask,
+    set: &NodeSet,
+    holder: &str,
+    ttl: Duration,
+) -> Result<RestartVerdict, String> {
+    let mut failure = "no pod serves that could be asked".to_owned();
+    for address in addresses.iter().take(TRIES) {
+        match restart::ask(address, ask, set, holder, ttl).await {
+            Ok(verdict) => return Ok(verdict),
+            Err(why) => failure = why,
+        }
+    }
+    Err(failure)
+}
+
+/// A pod that runs and does not serve is asked why: one that recovers its logs must not be stopped.
+async fn recovering(observed: &mut Observed) {
+    for pod in observed.pods.iter_mut().filter(|pod| pod.phase == BrokerPhase::Starting) {
+        let Some(address) = address(pod) else { continue };
+        if let Ok(Ok(reasons)) = tokio::time::timeout(READINESS_TIMEOUT, restart::readiness(&address)).await {
+            pod.recovering = reasons.into_iter().find(|reason| reason.contains("recovering"));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! After pods were stopped under a lease: when they are back, their leaders are brought back, and the lease is given back.
+//! Until then nothing else goes, or until the lease is over.
+
+use super::{Action, Step};
+use crate::cluster::{
+    observe::Observed,
+    safety::{holder, view},
+    validate::Validated,
+};
+
+/// Leaders that are elected at once: few enough that clients do not feel it.
+const BATCH: usize = 500;
+
+/// The steps, and what the next pods have to wait for.
+pub(super) fn back(cluster: &Validated, observed: &Observed) -> (Vec<Step>, Option<String>) {
+    let Some(lease) = observed.restart.lease().filter(|lease| lease.holder == holder(cluster)) else {
+        return (Vec::new(), None);
+    };
+    let ids = || lease.brokers.iter().chain(&lease.controllers);
+    let wanted = cluster.all_pools().flat_map(|pool| &pool.sets).flat_map(|set| set.pods());
+    let serves = |name: &str| observed.pods.iter().any(|pod| pod.name == name && pod.ready());
+    for (id, name) in wanted {
+        if ids().any(|of| *of == id) && !serves(&name) {
+            return (Vec::new(), Some(format!("{name} has yet to serve")));
+        }
+    }
+    let view = match view(cluster, observed) {
+        Ok(view) => view,
+        Err(why) => return (Vec::new(), Some(why)),
+    };
+    if let Some(id) = lease.brokers.iter().find(|id| !view.brokers.contains(id)) {
+        return (Vec::new(), Some(format!("broker {id} is not registered with the controllers")));
+    }
+    let back = |id: &i32| lease.brokers.contains(id);
+    let lagging = |p: &&crate::kafka::PartitionView| p.replicas.iter().any(|id| back(id) && !p.in_sync.contains(id));
+    let mut behind = view.partitions.iter().filter(lagging);
+    if let Some(one) = behind.next() {
+        let why = format!(
+            "{} partitions are not back in sync, {}-{} among them",
+            behind.count() + 1,
+            one.topic,
+            one.partition
+        );
+        return (Vec::new(), Some(why));
+    }
+    let preferred = view.partitions.iter().filter(|p| {
+        let preferred = p.replicas.first().filter(|id| back(id));
+        preferred.is_some_and(|id| p.in_sync.contains(id) && p.leader.is_some_and(|leader| leader != *id))
+    });
+    let mut away: Vec<(String, i32)> = preferred.map(|p| (p.topic.clone(), p.partition)).collect();
+    if away.is_empty() {
+        let reason = "what was stopped is back, in sync and leads again";
+        return (vec![Step::now(Action::ReleaseLease, reason)], None);
+    }
+    let why = format!("{} partitions have yet to be led by their preferred replicas again", away.len());
+    away.truncate(BATCH);
+    (vec![Step::now(Action::ElectLeaders(away), "their preferred replicas are back in sync")], Some(why))
+}
