@@ -12,7 +12,7 @@ pub mod topics;
 
 pub use cluster::{ClusterAdmin, KafkaView, PartitionView};
 pub use failure::{INVALID_REPLICATION_FACTOR, KafkaFailure, TOPIC_ALREADY_EXISTS};
-pub use topics::{ConfigChange, NewTopic, PartitionMove, Replicas, TopicAdmin, TopicView};
+pub use topics::{BrokerLoad, ConfigChange, Loads, NewTopic, PartitionMove, Replicas, TopicAdmin, TopicView};
 
 /// The admin calls of one cluster.
 pub trait KafkaAdmin: ClusterAdmin + TopicAdmin {}

@@ -11,5 +11,6 @@ pub mod index;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;
+pub mod replicas;
 pub mod status;
 pub mod validate;

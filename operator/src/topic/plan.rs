@@ -2,6 +2,7 @@
 
 use super::{
     desired::new_topic,
+    replicas::differs,
     validate::{Own, Validated},
 };
 use crate::{
@@ -23,6 +24,13 @@ pub enum Step {
     },
     /// Changes its configuration.
     Configure(Vec<ConfigChange>),
+    /// Gives it another number of replicas, which takes several turns.
+    Replicate {
+        /// Replicas that it has.
+        from: i32,
+        /// Replicas that it gets.
+        to: i32,
+    },
 }
 
 impl Step {
@@ -32,6 +40,7 @@ impl Step {
             Step::Create(_) => "create",
             Step::Grow { .. } => "grow",
             Step::Configure(_) => "configure",
+            Step::Replicate { .. } => "reassign",
         }
     }
 
@@ -40,6 +49,7 @@ impl Step {
         match self {
             Step::Create(topic) => format!("topic {} is made", topic.name),
             Step::Grow { from, to } => format!("partitions grow from {from} to {to}"),
+            Step::Replicate { from, to } => format!("replicas change from {from} to {to}"),
             Step::Configure(changes) => {
                 let changes: Vec<String> = changes
                     .iter()
@@ -63,16 +73,8 @@ pub fn plan(topic: &Validated, view: Option<&TopicView>) -> Result<Vec<Step>, Re
     if !is_own(topic, view) {
         return Err(exists(topic));
     }
-    if let Some(replicas) = topic.replicas.filter(|replicas| *replicas != view.replicas) {
-        return Err(Refusal::new(
-            Reason::NotSupported,
-            "spec.replicas",
-            format!(
-                "the topic has {} replicas, and changing them to {replicas} takes a reassignment, which \
-                 is not supported yet: set it back to {}",
-                view.replicas, view.replicas
-            ),
-        ));
+    if let Some(refusal) = topic.replicas.and_then(|replicas| too_few(replicas, topic, view)) {
+        return Err(refusal);
     }
     let mut steps = Vec::new();
     if let Some(partitions) = topic.partitions.filter(|partitions| *partitions != view.partitions) {
@@ -92,7 +94,33 @@ pub fn plan(topic: &Validated, view: Option<&TopicView>) -> Result<Vec<Step>, Re
     if !changes.is_empty() {
         steps.push(Step::Configure(changes));
     }
+    if let Some(replicas) = topic.replicas.filter(|replicas| differs(usize::try_from(*replicas).unwrap_or(0), view)) {
+        steps.push(Step::Replicate { from: view.replicas, to: replicas });
+    }
     Ok(steps)
+}
+
+/// Refuses to go below what `min.insync.replicas` of the topic needs: it takes no writes with acks=all from then on.
+pub fn too_few(replicas: i32, topic: &Validated, view: &TopicView) -> Option<Refusal> {
+    const KEY: &str = "min.insync.replicas";
+    // The spec's own is judged with the spec. One that is about to be taken back counts no more.
+    if topic.config.contains_key(KEY) || view.config.contains_key(KEY) && is_ours(topic, KEY) {
+        return None;
+    }
+    let least = view.min_insync.filter(|least| replicas < *least && replicas < view.replicas)?;
+    Some(Refusal::new(
+        Reason::InvalidSpec,
+        "spec.replicas",
+        format!(
+            "{replicas} is less than min.insync.replicas of the topic ({least}), so that acks=all could never succeed: \
+             set spec.config[{KEY}] to {replicas} or less first"
+        ),
+    ))
+}
+
+/// What KafkaTopics may not set, others may.
+fn is_ours(topic: &Validated, key: &str) -> bool {
+    topic.allowed_keys.as_ref().is_none_or(|allowed| allowed.iter().any(|allowed| allowed == key))
 }
 
 fn is_own(topic: &Validated, view: &TopicView) -> bool {
@@ -118,12 +146,10 @@ pub fn exists(topic: &Validated) -> Refusal {
 
 fn config_changes(topic: &Validated, view: &TopicView) -> Vec<ConfigChange> {
     let set = topic.config.iter().filter(|(key, value)| view.config.get(*key) != Some(*value));
-    // What KafkaTopics may not set, others may.
-    let ours = |key: &String| topic.allowed_keys.as_ref().is_none_or(|allowed| allowed.contains(key));
     let taken_back = view
         .config
         .keys()
-        .filter(|key| !topic.config.contains_key(*key) && !LEFT_ALONE.contains(&key.as_str()) && ours(key));
+        .filter(|key| !topic.config.contains_key(*key) && !LEFT_ALONE.contains(&key.as_str()) && is_ours(topic, key));
     set.map(|(key, value)| ConfigChange::Set(key.clone(), value.clone()))
         .chain(taken_back.map(|key| ConfigChange::Delete(key.clone())))
         .collect()
@@ -136,6 +162,7 @@ mod tests {
     use odradek_crds::KafkaCluster;
 
     use super::*;
+    use crate::kafka::Replicas;
 
     fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -180,12 +207,24 @@ mod tests {
     }
 
     #[test]
-    fn fewer_partitions_and_other_replicas_are_refused() {
-        let view = there(3, 2, &[]);
-        let fewer = plan(&wanted(2, 2, &[]), Some(&view)).expect_err("refused");
+    fn fewer_partitions_are_refused() {
+        let fewer = plan(&wanted(2, 2, &[]), Some(&there(3, 2, &[]))).expect_err("refused");
         assert_eq!((fewer.reason, fewer.field.as_str()), (Reason::NotSupported, "spec.partitions"));
-        let replicas = plan(&wanted(6, 3, &[]), Some(&view)).expect_err("refused");
-        assert_eq!((replicas.reason, replicas.field.as_str()), (Reason::NotSupported, "spec.replicas"));
+    }
+
+    #[test]
+    fn another_number_of_replicas_comes_last() {
+        let partition = Replicas { now: vec![1, 2], in_sync: vec![1, 2], ..Replicas::default() };
+        let view = TopicView { assignment: vec![partition], min_insync: Some(2), ..there(1, 2, &[]) };
+        let steps = plan(&wanted(2, 3, &[("a", "1")]), Some(&view)).expect("a plan");
+        assert_eq!(steps.iter().map(Step::verb).collect::<Vec<_>>(), ["grow", "configure", "reassign"]);
+        assert!(plan(&wanted(1, 2, &[]), Some(&view)).expect("a plan").is_empty());
+        // Not below what the topic needs, unless the spec says what it needs from now on.
+        let fewer = plan(&wanted(1, 1, &[]), Some(&view)).expect_err("refused");
+        assert_eq!((fewer.reason, fewer.field.as_str()), (Reason::InvalidSpec, "spec.replicas"));
+        assert!(fewer.message.contains("min.insync.replicas of the topic (2)"), "{fewer}");
+        let told = plan(&wanted(1, 1, &[("min.insync.replicas", "1")]), Some(&view)).expect("a plan");
+        assert_eq!(told.last().map(Step::verb), Some("reassign"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use super::{
     error::Error,
     finalize,
     observe::{TopicContext, observe},
-    plan::{Step, exists, plan},
+    plan::{Step, exists, plan, too_few},
+    replicas::turn,
     status,
     validate::{Own, Validated, validate},
 };
@@ -28,6 +29,10 @@ use crate::{
 /// When to look again at a topic that is as its spec says. What is changed in Kafka itself is found by
 /// [`drift`](super::drift) long before.
 const CALM: Duration = Duration::from_secs(1800);
+/// When to look how far replicas are copied.
+const COPYING: Duration = Duration::from_secs(1);
+/// When to look whether replicas can be copied.
+const PENDING: Duration = Duration::from_secs(5);
 /// When to look again at what another resource or a cluster may heal.
 const WAITING: Duration = Duration::from_secs(30);
 
@@ -120,6 +125,8 @@ async fn bring(
             }
             Step::Grow { to, .. } => admin.grow(&valid.topic, *to).await,
             Step::Configure(changes) => admin.configure(&valid.topic, changes).await,
+            // The last of them.
+            Step::Replicate { to, .. } => return replicate(topic, valid, *to, step, admin, ctx).await,
         };
         tell(topic, step, &done, ctx);
         done.map_err(failed(step.verb()))?;
@@ -136,6 +143,47 @@ async fn bring(
     write_status(topic, ctx, status::ready(topic, valid, &view, Timestamp::now())).await?;
     ctx.index.left(topic, Some(view.digest()));
     Ok(Action::requeue(jitter(CALM)))
+}
+
+/// The next turn of a change of the number of replicas.
+async fn replicate(
+    topic: &KafkaTopic,
+    valid: &Validated,
+    to: i32,
+    step: &Step,
+    admin: &dyn KafkaAdmin,
+    ctx: &TopicContext,
+) -> Result<Action, Error> {
+    let failed =
+        |verb: &'static str| move |failure: KafkaFailure| Error::Kafka { verb, topic: valid.topic.clone(), failure };
+    let turn_taken = admin.turn().await;
+    let (view, loads) = tokio::try_join!(admin.topic(&valid.topic), admin.loads()).map_err(failed("describe"))?;
+    let Some(view) = view else {
+        let gone = KafkaFailure::Unreachable("the topic is not known to the brokers".to_owned());
+        return Err(failed("describe")(gone));
+    };
+    // As its configuration is by now.
+    if let Some(refusal) = too_few(to, valid, &view) {
+        return refuse(topic, ctx, &[refusal]).await;
+    }
+    let wanted = usize::try_from(to).unwrap_or(0);
+    let next = turn(wanted, &view, &loads);
+    if !next.moves.is_empty() {
+        let done = admin.reassign(&valid.topic, &next.moves).await;
+        tell(topic, step, &done, ctx);
+        done.map_err(failed(step.verb()))?;
+        tracing::info!(
+            namespace = topic.namespace(),
+            topic = valid.topic,
+            partitions = next.moves.len(),
+            "{}",
+            step.describe()
+        );
+    }
+    drop(turn_taken);
+    let status = status::changing(topic, valid, &view, next.change(wanted), Timestamp::now());
+    write_status(topic, ctx, status).await?;
+    Ok(Action::requeue(jitter(if next.moving > 0 || !next.moves.is_empty() { COPYING } else { PENDING })))
 }
 
 /// Tells people of a step. That a topic was made is in its status too, and is told only while there is little to tell.

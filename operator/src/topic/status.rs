@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use odradek_crds::{KafkaTopic, KafkaTopicStatus, MANAGED_ANNOTATION};
+use odradek_crds::{KafkaTopic, KafkaTopicStatus, MANAGED_ANNOTATION, ReplicasChange, ReplicasChangeState};
 
 use super::{observe::ClusterRef, plan::Step, validate::Validated};
 use crate::{
@@ -82,8 +82,31 @@ fn shown(
         topic_id: view.map(|view| view.id.clone()),
         partitions: view.map(|view| view.partitions),
         replicas: view.map(|view| view.replicas),
+        replicas_change: None,
         ..status
     }
+}
+
+/// The status of a topic whose number of replicas changes.
+pub fn changing(
+    topic: &KafkaTopic,
+    valid: &Validated,
+    view: &TopicView,
+    change: ReplicasChange,
+    now: Timestamp,
+) -> KafkaTopicStatus {
+    let reason = match change.state {
+        ReplicasChangeState::Pending => "ReplicasChangePending",
+        ReplicasChangeState::Ongoing => "ReplicasChangeOngoing",
+    };
+    let message = change.message.clone().unwrap_or_default();
+    let verdicts = vec![
+        Verdict::new("Ready", false, reason, message.clone()),
+        Verdict::new("Reconciling", true, reason, message),
+        Verdict::new("Stalled", false, reason, "Nothing needs a person"),
+    ];
+    let status = shown(topic, valid, Some(view), with(topic, verdicts, now));
+    KafkaTopicStatus { replicas_change: Some(change), ..status }
 }
 
 /// The status of a topic whose spec is refused.
@@ -96,7 +119,7 @@ pub fn refused(topic: &KafkaTopic, refusals: &[Refusal], now: Timestamp) -> Kafk
         Verdict::new("Reconciling", false, reason, "Nothing is changed until the spec is"),
         Verdict::new("Stalled", true, reason, message),
     ];
-    with(topic, verdicts, now)
+    KafkaTopicStatus { replicas_change: None, ..with(topic, verdicts, now) }
 }
 
 /// The status of a topic that waits for its cluster.
@@ -166,6 +189,8 @@ mod tests {
         let code = INVALID_REPLICATION_FACTOR;
         let said_no = KafkaFailure::Refused { code, name: "INVALID_REPLICATION_FACTOR".to_owned(), message: None };
         let of = |view: Option<&TopicView>| unmanaged(&topic, &valid, view, &plan(&valid, view), now);
+        let message = Some("1 of 3 partitions have 3 replicas, 2 are on their way".to_owned());
+        let change = ReplicasChange { target_replicas: 3, state: ReplicasChangeState::Ongoing, message };
         let all = [
             ready(&topic, &valid, &same, now),
             begun(&topic, &valid, now),
@@ -176,6 +201,7 @@ mod tests {
             of(Some(&same)),
             of(Some(&view)),
             of(None),
+            changing(&topic, &valid, &view, change, now),
         ];
         assert!(all.iter().all(|status| status.observed_generation == Some(3)));
         assert!(all.iter().all(|status| status.conditions.iter().all(|c| c.observed_generation == Some(3))));

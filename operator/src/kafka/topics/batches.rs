@@ -1,11 +1,14 @@
 //! The single calls, gathered into the calls of many.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use odradek_client::Admin;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    ConfigChange, NewTopic, PartitionMove, TopicAdmin, TopicView,
-    calls::{configure, create, delete, describe, grow, reassign},
+    ConfigChange, Loads, NewTopic, PartitionMove, TopicAdmin, TopicView,
+    calls::{configure, create, delete, describe, grow, loads, reassign},
 };
 use crate::kafka::{
     KafkaFailure,
@@ -21,6 +24,7 @@ pub struct TopicBatches {
     grow: Batcher<i32, ()>,
     configure: Batcher<Vec<ConfigChange>, ()>,
     delete: Batcher<(), ()>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl TopicBatches {
@@ -63,6 +67,7 @@ impl TopicBatches {
                     async move { delete(&admin, asked.into_keys().collect()).await }
                 }
             }),
+            turn: Arc::default(),
         }
     }
 }
@@ -90,6 +95,14 @@ impl TopicAdmin for LiveAdmin {
 
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), KafkaFailure>> {
         Box::pin(self.topics.delete.ask(name, ()))
+    }
+
+    fn turn(&self) -> BoxFuture<'_, OwnedMutexGuard<()>> {
+        Box::pin(self.topics.turn.clone().lock_owned())
+    }
+
+    fn loads(&self) -> BoxFuture<'_, Result<Loads, KafkaFailure>> {
+        Box::pin(loads(&self.admin))
     }
 
     fn reassign<'a>(&'a self, name: &'a str, moves: &'a [PartitionMove]) -> BoxFuture<'a, Result<(), KafkaFailure>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use odradek_client::{Admin, ConfigEntry, ConfigOp, ConfigSource, KafkaError, Reassignment, TopicDescription};
 
-use super::{ConfigChange, NewTopic, PartitionMove, Replicas, TopicView};
+use super::{BrokerLoad, ConfigChange, Loads, NewTopic, PartitionMove, Replicas, TopicView};
 use crate::{
     kafka::{KafkaFailure, batch::Answers, failure::UNKNOWN_TOPIC},
     names::kafka_id,
@@ -34,7 +34,10 @@ pub(super) async fn describe(admin: &Admin, names: &[String]) -> Answers<Option<
             .partitions
             .iter()
             .map(|partition| {
-                let way = moves.get(&(topic.name.clone(), partition.partition));
+                let way = match moves.is_empty() {
+                    true => None,
+                    false => moves.get(&(topic.name.clone(), partition.partition)),
+                };
                 Replicas {
                     partition: partition.partition,
                     now: partition.replicas.clone(),
@@ -52,7 +55,6 @@ pub(super) async fn describe(admin: &Admin, names: &[String]) -> Answers<Option<
             min_insync: in_force(&entries, MIN_INSYNC).and_then(|value| value.parse().ok()),
             config: set_on_topic(entries),
             assignment,
-            reassignments: moves.len(),
         }))
     };
     let mut view = view;
@@ -133,6 +135,23 @@ pub(super) async fn delete(admin: &Admin, names: Vec<String>) -> Answers<()> {
         }
     }
     Ok(answers)
+}
+
+/// What the brokers carry.
+pub(super) async fn loads(admin: &Admin) -> Result<Loads, KafkaFailure> {
+    let (cluster, topics, moves) =
+        tokio::try_join!(admin.describe_cluster(), admin.list_topics(), admin.list_partition_reassignments(None))?;
+    let mut replicas: BTreeMap<i32, usize> = BTreeMap::new();
+    for id in topics.iter().flat_map(|topic| &topic.partitions).flat_map(|partition| &partition.replicas) {
+        *replicas.entry(*id).or_default() += 1;
+    }
+    let brokers = cluster.brokers.into_iter().map(|broker| BrokerLoad {
+        id: broker.id,
+        rack: broker.rack,
+        alive: !broker.fenced,
+        replicas: replicas.get(&broker.id).copied().unwrap_or(0),
+    });
+    Ok(Loads { brokers: brokers.collect(), reassigning: moves.len() })
 }
 
 /// Begins, replaces or cancels reassignments. The first partition that is refused is the answer.

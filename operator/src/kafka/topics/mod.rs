@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{KafkaFailure, batch::Answers};
 
@@ -29,8 +30,11 @@ pub trait TopicAdmin: Send + Sync {
     fn configure<'a>(&'a self, name: &'a str, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
     /// Deletes a topic. A topic that is not there is deleted already.
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), KafkaFailure>>;
-    /// Begins, replaces or cancels reassignments of a topic's partitions; how many partitions have one in the whole
-    /// cluster is in [`TopicView::reassignments`].
+    /// Waits for one's turn to begin reassignments: what [`TopicAdmin::loads`] says holds until it is over.
+    fn turn(&self) -> BoxFuture<'_, OwnedMutexGuard<()>>;
+    /// What each broker carries, and what is being reassigned.
+    fn loads(&self) -> BoxFuture<'_, Result<Loads, KafkaFailure>>;
+    /// Begins, replaces or cancels reassignments of a topic's partitions.
     fn reassign<'a>(&'a self, name: &'a str, moves: &'a [PartitionMove]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
 }
 
@@ -50,8 +54,6 @@ pub struct TopicView {
     pub min_insync: Option<i32>,
     /// The replicas of each partition. Empty for a topic that was just made.
     pub assignment: Vec<Replicas>,
-    /// Partitions of the whole cluster that are being reassigned.
-    pub reassignments: usize,
 }
 
 /// The replicas of one partition.
@@ -67,6 +69,28 @@ pub struct Replicas {
     pub adding: Vec<i32>,
     /// Those of them that leave when a reassignment is done.
     pub removing: Vec<i32>,
+}
+
+/// What the brokers carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loads {
+    /// The brokers that are known, by id.
+    pub brokers: Vec<BrokerLoad>,
+    /// Partitions of the cluster that are being reassigned.
+    pub reassigning: usize,
+}
+
+/// What a broker carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokerLoad {
+    /// Its id.
+    pub id: i32,
+    /// Its rack.
+    pub rack: Option<String>,
+    /// Whether it is registered and not fenced.
+    pub alive: bool,
+    /// Replicas that it holds.
+    pub replicas: usize,
 }
 
 /// Another set of replicas for a partition.
