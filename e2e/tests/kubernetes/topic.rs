@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use odradek_client::{Admin, TopicDescription};
-use odradek_e2e::kubernetes::in_namespace;
+use odradek_e2e::kubernetes::{Namespace, condition, in_namespace};
 use odradek_e2e::wait;
 use tokio::runtime::Runtime;
 
@@ -78,15 +78,125 @@ fn a_topic_follows_its_resource() -> Result<()> {
         namespace.patch("kafkatopic/orders", r#"{"config":{"max.message.bytes":null}}"#)?;
         kafka.wait_config("orders", "max.message.bytes", "1048588")?;
 
+        replicas_change(namespace, &kafka)?;
+        policies(namespace, &kafka)?;
+        another_namespace(namespace, &kafka)?;
+
         let text = namespace.kubectl(&["get", "kt"])?;
+        let text = text
+            .lines()
+            .filter(|line| line.starts_with("NAME") || line.starts_with("orders "))
+            .collect::<Vec<_>>()
+            .join("\n");
         let row: Vec<&str> = text.lines().nth(1).unwrap_or_default().split_whitespace().collect();
         ensure!(row.len() >= 5 && row[..5] == ["orders", "demo", "14", "3", "True"], "{text}");
 
-        // The resource goes when the topic is gone.
-        namespace.kubectl(&["delete", "kafkatopic", "orders", "--timeout=30s"])?;
-        wait::until("the topic is gone", SOON, || match kafka.topic("orders") {
-            Ok(None) => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
+        deletion_in_all_orders(namespace, &kafka)
     })
+}
+
+/// By reassignment: fewer, then more, in sync at the end, and told in the status until then.
+fn replicas_change(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    for replicas in [2, 3] {
+        namespace.patch("kafkatopic/orders", &format!(r#"{{"replicas":{replicas}}}"#))?;
+        let changed = namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON)?;
+        wait::until("the replicas are as the spec says", SOON, || {
+            let topic = kafka.topic("orders").map_err(|error| format!("{error:#}"))?.ok_or("it is gone")?;
+            let wrong = topic.partitions.iter().find(|p| p.replicas.len() != replicas || p.isr.len() != replicas);
+            wrong.map_or(Ok(()), |partition| Err(format!("{partition:?}")))
+        })?;
+        let status = wait::until("the status says so", SOON, || {
+            let status = namespace.get("kafkatopic/orders").map_err(|error| format!("{error:#}"))?["status"].clone();
+            let done = status["replicas"] == replicas && status["replicasChange"].is_null();
+            if done { Ok(status) } else { Err(status.to_string()) }
+        })?;
+        ensure!(status["observedGeneration"] == changed["metadata"]["generation"], "{status}");
+    }
+    // More than there are brokers: told with both numbers, and nothing is changed.
+    namespace.patch("kafkatopic/orders", r#"{"replicas":4}"#)?;
+    let refused = namespace.wait_condition("kafkatopic/orders", "Stalled", "True", SOON)?;
+    let told = condition(&refused, "Ready").context("no condition")?["message"].as_str().unwrap_or_default().to_owned();
+    ensure!(told.contains("4 replicas") && told.contains("3 brokers"), "{told}");
+    namespace.patch("kafkatopic/orders", r#"{"replicas":3}"#)?;
+    namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON).map(drop)
+}
+
+fn topic_yaml(name: &str, topic: &str, annotations: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: odradek.dev/v1alpha1\nkind: KafkaTopic\nmetadata:\n  name: {name}\n  \
+         labels: {{ odradek.dev/cluster: demo }}\n  annotations: {{ {annotations} }}\n\
+         spec: {{ topicName: {topic}, {spec} }}\n"
+    )
+}
+
+/// A topic that was there before: taken over, refused, or left alone; and two resources for one.
+fn policies(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    let made = odradek_client::NewTopic {
+        name: "Before_1".to_owned(),
+        partitions: 2,
+        replication_factor: 3,
+        configs: BTreeMap::from([("retention.ms".to_owned(), "1000000".to_owned())]),
+    };
+    for answer in kafka.runtime.block_on(kafka.admin.create_topics(&[made], false))?.into_values() {
+        answer?;
+    }
+    let ready = |name: &str, status: &str, reason: &str| {
+        wait::until(&format!("{name}: {reason}"), SOON, || {
+            let topic = namespace.get(&format!("kafkatopic/{name}")).map_err(|error| format!("{error:#}"))?;
+            let found = condition(&topic, "Ready").cloned().unwrap_or_default();
+            if found["status"] == status && found["reason"] == reason { Ok(()) } else { Err(found.to_string()) }
+        })
+    };
+    namespace.apply(&topic_yaml("refused", "Before_1", "", "adoptionPolicy: Refuse, partitions: 4"))?;
+    ready("refused", "False", "TopicExists")?;
+    namespace.kubectl(&["delete", "kafkatopic", "refused", "--timeout=30s"])?;
+    // Not managed: neither changed nor deleted.
+    namespace.apply(&topic_yaml("watched", "Before_1", "odradek.dev/managed: \"false\"", "partitions: 4"))?;
+    ready("watched", "False", "Unmanaged")?;
+    namespace.kubectl(&["delete", "kafkatopic", "watched", "--timeout=30s"])?;
+    let topic = kafka.topic("Before_1")?.context("the topic that was there before is gone")?;
+    ensure!(topic.partitions.len() == 2, "it was changed: {topic:?}");
+    namespace.apply(&topic_yaml("adopted", "Before_1", "", "partitions: 4"))?;
+    ready("adopted", "True", "UpToDate")?;
+    let topic = kafka.topic("Before_1")?.context("it is gone")?;
+    ensure!(topic.partitions.len() == 4, "{topic:?}");
+    // The older one stands.
+    namespace.apply(&topic_yaml("second", "Before_1", "", "partitions: 8"))?;
+    ready("second", "False", "ResourceConflict")?;
+    namespace.kubectl(&["delete", "kafkatopic", "second", "--timeout=30s"])?;
+    ensure!(kafka.topic("Before_1")?.is_some(), "the younger one took the topic with it");
+    Ok(())
+}
+
+/// A topic of another namespace: only once the cluster allows it.
+fn another_namespace(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    in_namespace("team", |team| {
+        let yaml = format!(
+            "apiVersion: odradek.dev/v1alpha1\nkind: KafkaTopic\nmetadata:\n  name: far\n  labels: {{ \
+             odradek.dev/cluster: demo, odradek.dev/cluster-namespace: {} }}\nspec: {{ partitions: 1 }}\n",
+            namespace.name
+        );
+        team.apply(&yaml)?;
+        let refused = team.wait_condition("kafkatopic/far", "Stalled", "True", SOON)?;
+        let ready = condition(&refused, "Ready").context("no condition")?;
+        ensure!(ready["reason"] == "NotAllowed", "{ready}");
+        namespace.patch("kafkacluster/demo", &format!(r#"{{"topics":{{"namespaces":["{}"]}}}}"#, team.name))?;
+        team.wait_condition("kafkatopic/far", "Ready", "True", SOON)?;
+        ensure!(kafka.topic("far")?.is_some(), "there is no topic");
+        team.kubectl(&["delete", "kafkatopic", "far", "--timeout=30s"])?;
+        ensure!(kafka.topic("far")?.is_none(), "it is still there");
+        Ok(())
+    })
+}
+
+/// Topic first: it goes. The cluster first, with its topics still there: they are let go. (All at once, with their
+/// namespace, is how every test ends.)
+fn deletion_in_all_orders(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    namespace.kubectl(&["delete", "kafkatopic", "orders", "--timeout=30s"])?;
+    wait::until("the topic is gone", SOON, || match kafka.topic("orders") {
+        Ok(None) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    namespace.kubectl(&["delete", "kafkacluster", "demo", "--timeout=60s"])?;
+    namespace.kubectl(&["delete", "kafkatopic", "--all", "--timeout=30s"]).map(drop)
 }
