@@ -23,6 +23,8 @@ pub const CONTROLLER_LABEL: &str = "odradek.dev/controller";
 pub const IDENTITY_ANNOTATION: &str = "odradek.dev/identity";
 /// Annotation of sets that lists the zones that the cluster is pinned to.
 pub const ZONES_ANNOTATION: &str = "odradek.dev/zones";
+/// Annotation of sets with the number of nodes that the operator gave them, which is not what `kubectl scale` changes.
+pub const REPLICAS_ANNOTATION: &str = "odradek.dev/replicas";
 /// Annotation of pods that changes when their configuration does.
 pub const CONFIG_HASH_ANNOTATION: &str = "odradek.dev/config-hash";
 /// Annotation of every object made, with the hash of what was applied.

@@ -21,3 +21,5 @@ pub mod zones;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+mod scaled_tests;

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     context::Context,
     kafka::{KafkaFailure, KafkaView},
-    names::{self, IDENTITY_ANNOTATION, ZONES_ANNOTATION},
+    names::{self, IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, ZONES_ANNOTATION},
 };
 
 /// Bound on what the brokers say.
@@ -189,11 +189,11 @@ fn pinned_zones(sets: &[StatefulSet]) -> Option<Vec<String>> {
 }
 
 /// What is written on the sets, and on the claims of sets that are gone.
-fn pins(sets: &[StatefulSet], claims: &[PersistentVolumeClaim]) -> Vec<Pin> {
+pub(super) fn pins(sets: &[StatefulSet], claims: &[PersistentVolumeClaim]) -> Vec<Pin> {
     let mut pins: BTreeMap<String, Pin> = BTreeMap::new();
     for set in sets {
         if let Some(identity) = identity(set.annotations()) {
-            let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let replicas = given_replicas(set);
             pins.insert(identity.set.clone(), Pin { identity, replicas });
         }
     }
@@ -213,6 +213,14 @@ fn pins(sets: &[StatefulSet], claims: &[PersistentVolumeClaim]) -> Vec<Pin> {
     let mut pins: Vec<Pin> = pins.into_values().collect();
     pins.sort_by_key(|pin| pin.identity.first_id);
     pins
+}
+
+/// How many nodes the operator gave a set. Somebody may have scaled it meanwhile: ids and voters do not follow that.
+/// A set from before the number was written has what it says itself.
+fn given_replicas(set: &StatefulSet) -> i32 {
+    let written = set.annotations().get(REPLICAS_ANNOTATION).and_then(|replicas| replicas.parse().ok());
+    let said = || set.spec.as_ref().and_then(|spec| spec.replicas);
+    written.filter(|replicas| *replicas >= 0).or_else(said).unwrap_or(1)
 }
 
 fn identity(annotations: &BTreeMap<String, String>) -> Option<Identity> {
@@ -276,6 +284,21 @@ mod tests {
             node("x", "", ""),
         ];
         assert_eq!(zones_of(&KafkaCluster::default(), &nodes), ["zone-a", "zone-b"]);
+    }
+
+    #[test]
+    fn a_set_has_the_nodes_that_the_operator_gave_it() {
+        let set = |annotations: serde_json::Value| -> StatefulSet {
+            serde_json::from_value(json!({ "metadata": { "name": "s", "annotations": annotations }, "spec": {
+                "replicas": 7, "selector": {}, "serviceName": "s", "template": {},
+            }}))
+            .expect("a set")
+        };
+        assert_eq!(given_replicas(&set(json!({ REPLICAS_ANNOTATION: "3" }))), 3);
+        assert_eq!(given_replicas(&set(json!({ REPLICAS_ANNOTATION: "0" }))), 0);
+        for unreadable in [json!({}), json!({ REPLICAS_ANNOTATION: "-1" }), json!({ REPLICAS_ANNOTATION: "three" })] {
+            assert_eq!(given_replicas(&set(unreadable)), 7);
+        }
     }
 
     #[test]

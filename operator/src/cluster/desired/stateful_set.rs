@@ -20,7 +20,7 @@ use crate::{
         layout::{Identity, SetLayout},
         validate::{Pool, Validated},
     },
-    names::{self, IDENTITY_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION},
+    names::{self, IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION},
 };
 
 /// The StatefulSet of a pool in a zone.
@@ -33,6 +33,7 @@ pub fn stateful_set(cluster: &Validated, pool: &Pool, set: &SetLayout) -> Statef
     metadata.annotations = Some(BTreeMap::from([
         (IDENTITY_ANNOTATION.to_owned(), identity.clone()),
         (TEMPLATE_ANNOTATION.to_owned(), format!("{:016x}", names::fnv1a(template_json.as_bytes()))),
+        (REPLICAS_ANNOTATION.to_owned(), set.replicas.to_string()),
         (ZONES_ANNOTATION.to_owned(), cluster.zones.join(",")),
     ]));
     let claims =
