@@ -130,11 +130,13 @@ pub fn scan_dir(disk: &Arc<dyn Disk>, index: usize, dir: &LogDir) -> Result<Scan
         let state =
             OpenState { clean_shutdown: clean.is_some(), recovery_point: at(&recovery), log_start: at(&starts) };
         let high_watermark = at(&marks);
-        if clean.is_none() && state.recovery_point == 0 && !has_identity(disk.as_ref(), &found.path) {
+        let never_synced = state.recovery_point == 0 && (clean.is_none() || is_empty(disk.as_ref(), &found.path));
+        if never_synced && !has_identity(disk.as_ref(), &found.path) {
             // The first sync of a log makes this file safe too. So nothing of it was ever synced: a power loss took
-            // the file while the replica was being made, and what is left of the records is copied again.
+            // the file while the replica was being made, and what is left of the records is copied again. Or a full
+            // disk did not take the file, and there are no records.
             reached("half-made replica removed");
-            tracing::warn!(folder = %found.path.display(), "removed: a power loss took its partition.metadata");
+            tracing::warn!(folder = %found.path.display(), "removed: it has no partition.metadata, and was never synced");
             disk.remove_dir_all(&found.path).map_err(|error| format!("{}: {error}", found.path.display()))?;
             continue;
         }
@@ -165,6 +167,12 @@ pub(super) fn each_once(found: Vec<FoundLog>) -> BTreeMap<LogKey, FoundLog> {
         logs.insert(key, stays);
     }
     logs
+}
+
+/// Whether a partition's folder has no records.
+fn is_empty(disk: &dyn Disk, path: &Path) -> bool {
+    let no_record = |entry: &odradek_log::DirEntry| entry.len == 0 || !entry.name.ends_with(".log");
+    disk.list(path).is_ok_and(|entries| entries.iter().all(no_record))
 }
 
 /// Whether a partition's folder says whose it is. A disk that fails is asked again when the log is opened.

@@ -1,5 +1,6 @@
 //! Commits of one group with one member that assigns itself: what was committed never goes back (M20).
 
+use odradek_core::group::partition_for;
 use odradek_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use odradek_wire::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use odradek_wire::messages::{
@@ -11,6 +12,7 @@ use super::{Common, Ledger, Tp};
 use crate::network::Place;
 use crate::world::{ClientAnswer, World};
 
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
 const FIND_COORDINATOR: (i16, i16) = (10, 3);
 const OFFSET_COMMIT: (i16, i16) = (8, 8);
 const OFFSET_FETCH: (i16, i16) = (9, 7);
@@ -98,6 +100,13 @@ impl Commits {
         });
     }
 
+    /// The broker that leads the group's partition of `__consumer_offsets`, by the newest metadata.
+    fn leader(&self, world: &World) -> Option<Place> {
+        let topic = world.known_image().topic(OFFSETS_TOPIC)?;
+        let many = i32::try_from(topic.partitions.len()).ok()?;
+        topic.partitions.get(&partition_for(&self.group, many))?.leader()
+    }
+
     /// Takes an answer to a call of its own; gives back any other.
     pub fn answer(
         &mut self,
@@ -133,11 +142,20 @@ impl Commits {
             Some(ResponseKind::OffsetFetch(response)) if response.error_code == 0 => {
                 let found = response.topics.first().and_then(|topic| topic.partitions.first());
                 if let Some(found) = found.filter(|found| found.error_code == 0) {
+                    let offset = found.committed_offset;
+                    let went_back = self.acknowledged.filter(|before| offset < *before);
+                    // Who no longer coordinates the group and has yet to hear of it answers from what it has, as
+                    // Kafka's brokers do.
+                    if went_back.is_some() && self.coordinator != self.leader(world) {
+                        world.counts.add("offset read from a coordinator of before");
+                        self.coordinator = None;
+                        common.later(world);
+                        return Ok(Committed::Nothing);
+                    }
                     self.wanted = None;
                     ledger.operations += 1;
                     world.counts.add("committed offset read back");
-                    let offset = found.committed_offset;
-                    if let Some(before) = self.acknowledged.filter(|before| offset < *before)
+                    if let Some(before) = went_back
                         && !world.promise.offsets_excused()
                     {
                         ledger.findings.push(format!(

@@ -10,6 +10,10 @@ use crate::world::World;
 #[must_use]
 pub fn recovers(world: &World, clients: &[Box<dyn Client>]) -> Vec<String> {
     let mut missing = Vec::new();
+    // What processes know that were just started says nothing: they have yet to hear how far it is committed.
+    if world.active_controller().is_none() {
+        return vec!["no controller is active".to_owned()];
+    }
     let Some(image) = world.newest_image() else { return vec!["nobody has any metadata".to_owned()] };
     for topic in image.topics() {
         for (partition, state) in &topic.partitions {
