@@ -6,4 +6,5 @@ mod kill;
 mod produce;
 mod ready;
 mod recreate;
+mod roll;
 mod topic;
