@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         /// Whatever the topic is like and whatever is done by when: each turn is within its bounds, it ends, every
-        /// partition has the replicas on distinct brokers and on as many racks as there are.
+        /// partition has the replicas on distinct brokers.
         #[test]
         fn a_change_ends(
             brokers in 1..9_i32, racks in 1..4_i32, partitions in 1..150_usize, from in 1..5_usize, to in 1..5_usize,
