@@ -60,7 +60,7 @@ impl Context {
     }
 
     /// Tells people what was done, or could not be.
-    pub async fn tell(&self, about: &ObjectReference, good: bool, reason: &str, action: &str, note: String) {
+    pub fn tell(&self, about: &ObjectReference, good: bool, reason: &str, action: &str, note: String) {
         self.events.tell(about, good, reason, action, note);
     }
 }

@@ -71,6 +71,7 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
                 phase: odradek_crds::BrokerPhase::Ready,
                 stuck: None,
                 ip: Some("10.0.0.1".to_owned()),
+                ready_since: None,
                 recovering: None,
                 name,
             }));

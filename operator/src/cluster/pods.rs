@@ -1,6 +1,9 @@
 //! A pod as the plan sees it. Pure.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::{
+    api::core::v1::{ContainerStatus, Pod},
+    jiff::Timestamp,
+};
 use kube::ResourceExt;
 use odradek_crds::BrokerPhase;
 
@@ -31,6 +34,8 @@ pub struct PodView {
     pub stuck: Option<String>,
     /// Its address.
     pub ip: Option<String>,
+    /// Since when it serves.
+    pub ready_since: Option<Timestamp>,
     /// What it says of the logs that it recovers: it does not serve yet, and would begin anew if it were stopped.
     pub recovering: Option<String>,
 }
@@ -53,11 +58,10 @@ impl PodView {
         let id = name.rsplit('-').next()?.parse().ok()?;
         let labels = pod.labels();
         let status = pod.status.as_ref();
-        let ready = status
-            .and_then(|s| s.conditions.as_deref())
-            .unwrap_or_default()
-            .iter()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+        let serves = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let ready = serves.is_some();
+        let ready_since = serves.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
         let stuck = stuck(pod);
         let running = status.and_then(|s| s.phase.as_deref()) == Some("Running");
         let phase = if pod.metadata.deletion_timestamp.is_some() {
@@ -80,6 +84,7 @@ impl PodView {
             revision: labels.get("controller-revision-hash").cloned().unwrap_or_default(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             ip: status.and_then(|status| status.pod_ip.clone()),
+            ready_since,
             recovering: None,
             phase,
             stuck,

@@ -88,7 +88,7 @@ pub(super) async fn write_status(cluster: &KafkaCluster, ctx: &Context, new: Kaf
         Err(error) => return Err(Error::Status(error)),
     }
     if let Some((reason, note, good)) = changed {
-        ctx.tell(&cluster.object_ref(&()), good, &reason, "Reconcile", note).await;
+        ctx.tell(&cluster.object_ref(&()), good, &reason, "Reconcile", note);
     }
     Ok(())
 }

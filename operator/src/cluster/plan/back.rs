@@ -1,15 +1,22 @@
 //! After pods were stopped under a lease: when they are back, their leaders are brought back, and the lease is given back.
 //! Until then nothing else goes, or until the lease is over.
 
+use k8s_openapi::jiff::SignedDuration;
+
 use super::{Action, Step};
 use crate::cluster::{
     observe::Observed,
+    pods::PodView,
     safety::{holder, view},
     validate::Validated,
 };
 
 /// Leaders that are elected at once: few enough that clients do not feel it.
 const BATCH: usize = 500;
+
+/// How long a pod has to serve before leaders go back to it: clients that met a closed port while it was away wait up to
+/// this long before they try it again (librdkafka's `reconnect.backoff.max.ms`), and would stall on what it leads.
+const FOUND_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// The steps, and what the next pods have to wait for.
 pub(super) fn back(cluster: &Validated, observed: &Observed) -> (Vec<Step>, Option<String>) {
@@ -53,6 +60,13 @@ pub(super) fn back(cluster: &Validated, observed: &Observed) -> (Vec<Step>, Opti
         return (vec![Step::now(Action::ReleaseLease, reason)], None);
     }
     let why = format!("{} partitions have yet to be led by their preferred replicas again", away.len());
+    let young = |pod: &&PodView| {
+        let since = pod.ready_since.filter(|since| observed.now.duration_since(*since) < FOUND_AGAIN);
+        lease.brokers.contains(&pod.id) && since.is_some()
+    };
+    if let Some(pod) = observed.pods.iter().find(young) {
+        return (Vec::new(), Some(format!("{why}, once clients had the time to find {} again", pod.name)));
+    }
     away.truncate(BATCH);
     (vec![Step::now(Action::ElectLeaders(away), "their preferred replicas are back in sync")], Some(why))
 }

@@ -1,5 +1,6 @@
 //! The rules that a roll has to keep, one test each: at least those that Strimzi's KafkaRoller is known for.
 
+use k8s_openapi::jiff::SignedDuration;
 use odradek_crds::BrokerPhase;
 
 use super::*;
@@ -193,7 +194,12 @@ fn rule_9_the_next_goes_when_the_last_is_in_sync_and_leads_again() {
     back.pods[0].phase = BrokerPhase::Ready;
     let lagging = with_view(back.clone(), |view| view.partitions[0].in_sync = vec![1000, 2000]);
     assert_eq!(first_waits(&valid, lagging), "1 partitions are not back in sync, orders-0 among them");
-    let led_by_another = with_view(back.clone(), |view| view.partitions[0].leader = Some(1000));
+    let mut led_by_another = with_view(back.clone(), |view| view.partitions[0].leader = Some(1000));
+    let since = |seconds| Some(observed.now - SignedDuration::from_secs(seconds));
+    led_by_another.pods[0].ready_since = since(9);
+    let waits = first_waits(&valid, led_by_another.clone());
+    assert!(waits.ends_with("once clients had the time to find demo-broker-zone-a-0 again"), "{waits}");
+    led_by_another.pods[0].ready_since = since(10);
     let steps = plan(&valid, &asked(&valid, led_by_another)).expect("a plan").steps;
     assert!(steps.iter().any(|step| step.action == Action::ElectLeaders(vec![("orders".to_owned(), 0)])), "{steps:?}");
     assert_eq!(ready(&valid, back.clone()), ["demo-broker-zone-b-1000"]);

@@ -90,11 +90,11 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
     match done {
         Ok(()) => {
             tracing::info!(%namespace, cluster = cluster.name_any(), "{step}");
-            ctx.tell(&about, true, verb, verb, format!("{}: {}", step.action.target(), step.reason)).await;
+            ctx.tell(&about, true, verb, verb, format!("{}: {}", step.action.target(), step.reason));
             Ok(())
         }
         Err(error) => {
-            ctx.tell(&about, false, &format!("{verb}Failed"), verb, error.to_string()).await;
+            ctx.tell(&about, false, &format!("{verb}Failed"), verb, error.to_string());
             let failed = status::failed(cluster, &error, Timestamp::now());
             write_status(cluster, ctx, failed).await?;
             Err(error.into())
