@@ -1,8 +1,8 @@
-//! Rolls: every pod is made anew under load, and clients lose nothing.
+//! Rolls: every pod is made anew under load, and clients lose nothing; a supervised one waits for its approval.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use odradek_e2e::kubernetes::{Clients, compare, in_namespace};
 
 const MANY: usize = 30_000;
@@ -27,5 +27,35 @@ fn a_roll_under_load_loses_nothing() -> Result<()> {
         let produced = producer.finish(LONG)?;
         eprintln!("roll: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
         compare(MANY, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+#[test]
+fn a_supervised_roll_waits_for_its_hash() -> Result<()> {
+    in_namespace("roll-supervised", |namespace| {
+        namespace.demo_cluster()?;
+        let pods = namespace.pod_uids()?;
+        let change = CHANGE.replacen('{', r#"{"rollingUpdate":{"strategy":"Supervised"},"#, 1);
+        namespace.patch("kafkacluster/demo", &change)?;
+        let hash = namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+            let roll = &cluster["status"]["rollingUpdate"];
+            let shown = roll["state"] == "WaitingForApproval" && roll["pending"] == pods.len();
+            let hash = roll["hash"].as_str().filter(|_| shown);
+            hash.map(str::to_owned).ok_or_else(|| roll.to_string())
+        })?;
+        // One that dies by itself comes back as it was, and the roll still waits.
+        let (killed, _) = pods.first_key_value().expect("a pod");
+        namespace.kill_pod(killed)?;
+        let before =
+            pods.iter().filter(|(pod, _)| *pod == killed).map(|(pod, uid)| (pod.clone(), uid.clone())).collect();
+        namespace.wait_replaced(&before, LONG)?;
+        let roll = namespace.get("kafkacluster/demo")?["status"]["rollingUpdate"].clone();
+        ensure!(roll["hash"] == hash.as_str() && roll["pending"] == pods.len(), "it rolled without approval: {roll}");
+        namespace.patch("kafkacluster/demo", &format!(r#"{{"rollingUpdate":{{"approved":"{hash}"}}}}"#))?;
+        namespace.wait_replaced(&pods, LONG)?;
+        namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+            let roll = &cluster["status"]["rollingUpdate"];
+            (roll["state"] == "UpToDate" && roll["hash"] == hash.as_str()).then_some(()).ok_or_else(|| roll.to_string())
+        })
     })
 }
