@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -26,12 +27,27 @@ pub fn binary() -> PathBuf {
     )
 }
 
-/// A port that was free a moment ago.
+/// Ports for servers that stop and start again: below those that the system gives to outgoing connections, one of
+/// which could otherwise sit on the port of a server that is away for a moment.
+const PORTS: std::ops::Range<u16> = 12_000..29_000;
+
+/// A port that was free a moment ago, and that this process gives to nobody else before all others had their turn.
 ///
 /// # Errors
 /// The system has none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    let many = PORTS.end - PORTS.start;
+    // Processes that run side by side begin at different places.
+    let begin = u16::try_from(std::process::id().wrapping_mul(0x9e37_79b1) % u32::from(many))?;
+    for _ in 0..many {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + (begin + turn % many) % many;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {} to {} is free on 127.0.0.1", PORTS.start, PORTS.end - 1)
 }
 
 /// A broker process, ended with the value.

@@ -151,6 +151,7 @@ impl Quorum {
             .map_err(|error| StepError::Malformed(error.to_string()))?;
         self.check(&sealed, &message).inspect_err(|error| self.stopped |= matches!(error, StepError::Fatal(_)))?;
         let kind = message.get_msg_type();
+        self.learn_commit(&message);
         let mut stepped = Ok(());
         for message in self.forming_grants(&sealed, &mut message) {
             stepped = stepped.and(self.node.step(message));

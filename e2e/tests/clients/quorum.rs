@@ -141,6 +141,17 @@ impl Quorum {
             });
             if all && found == ids.len() { Ok(()) } else { Err(status) }
         })
+        .with_context(|| self.outputs())
+    }
+
+    /// The last lines that every process printed.
+    fn outputs(&self) -> String {
+        let processes = self.controllers.iter().chain([&self.broker]).flatten();
+        let last = |output: String| {
+            let lines: Vec<_> = output.lines().rev().take(30).map(str::to_owned).collect();
+            lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        };
+        processes.map(|process| format!("--- {}\n{}\n", process.dir.display(), last(process.output()))).collect()
     }
 
     fn add(&mut self, id: usize) -> Result<()> {
@@ -216,6 +227,7 @@ fn one_controller_becomes_three_and_five_and_goes_back_by_kafka_metadata_quorum(
     quorum.works("two-are-gone")?;
     for id in [leader, other] {
         quorum.start_controller(id)?;
+        quorum.controllers[id - 1].as_mut().context("it was started")?.wait_listening()?;
     }
     // And back: first the active one, which hands over.
     let mut left: Vec<usize> = (1..=5).collect();

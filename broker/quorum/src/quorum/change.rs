@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use protobuf::Message as _;
 use raft::StateRole;
-use raft::eraftpb::{ConfChange, ConfChangeType, Entry, EntryType};
+use raft::eraftpb::{ConfChange, ConfChangeType, Entry, EntryType, Message, MessageType};
 
 use super::Quorum;
 use crate::error::{ChangeError, QuorumError};
@@ -237,6 +237,27 @@ impl Quorum {
             }
         }
         Ok(())
+    }
+
+    /// Takes from a refused vote how far the log is committed, also where the refusing controller is in an older term.
+    ///
+    /// A controller that took itself out may be the only one that knows that this is committed. The others still ask for
+    /// its vote then, its log may be the longest, and it stands for election no more. The library reads what is committed
+    /// from refusals, but drops those of older terms; an entry that is committed stays so in any term.
+    pub(super) fn learn_commit(&mut self, message: &Message) {
+        let refusal = matches!(
+            message.get_msg_type(),
+            MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse
+        ) && message.reject;
+        let raft = &mut self.node.raft;
+        if !refusal || message.term >= raft.term || raft.state == StateRole::Leader {
+            return;
+        }
+        if raft.raft_log.maybe_commit(message.commit, message.commit_term) && raft.state != StateRole::Follower {
+            // Who votes may be about to change: the next attempt counts with it.
+            let term = raft.term;
+            raft.become_follower(term, raft::INVALID_ID);
+        }
     }
 
     /// A leader that was taken out leads no more: the voter that has most of the log takes over without waiting for

@@ -408,7 +408,7 @@ impl Cluster {
         if self.rng.chance(faults.change) {
             let id = self.rng.below(self.nodes.len() as u64);
             let others = self.nodes.iter().filter(|(other, node)| **other != id && node.wanted).count();
-            if let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.wanted || others >= 2) {
+            if let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.wanted || others >= 1) {
                 node.wanted = !node.wanted;
             }
         }

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -16,9 +17,15 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to outgoing connections: one of these could
+/// otherwise sit on it while its server starts again.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    let begin = (std::process::id().wrapping_mul(0x9e37_79b1) % 1_000) as u16;
+    std::iter::repeat_with(|| 29_000 + (begin + TURN.fetch_add(1, Ordering::Relaxed) % 1_000) % 1_000)
+        .take(1_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port")
 }
 
 /// One broker with its controller; killed when dropped.
