@@ -8,7 +8,9 @@ pub mod error;
 pub mod finalize;
 pub mod image;
 pub mod layout;
+mod node_zones;
 pub mod observe;
+mod pins;
 pub mod plan;
 pub mod pods;
 pub mod reconcile;
@@ -17,6 +19,7 @@ pub mod status;
 pub mod take;
 pub mod target;
 pub mod validate;
+mod validated;
 pub mod zones;
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::{
     fixtures::{IMAGE, all_there, cluster, valid},
-    observe::{Observed, pins},
+    observe::Observed,
+    pins::pins,
     plan::{Action, plan},
     validate::validate,
 };

@@ -1,14 +1,11 @@
 //! Judges a spec against what is there, once, into a type that the builders can trust. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
-use odradek_crds::{
-    KafkaCluster, NodePool, PodTemplate, Resources, Role, RollingStrategy, RollingUnit, RollingUpdate, Storage,
-    StorageType,
-};
+use odradek_crds::{KafkaCluster, NodePool, Role, RollingStrategy, RollingUnit, RollingUpdate, Storage, StorageType};
 
+pub use super::validated::{ClientListener, Pool, PoolStorage, Rolling, Validated};
 use super::{
-    config::{self, BrokerConfig},
+    config,
     image::image,
     layout::{Layout, SetLayout, layout},
     observe::Observed,
@@ -24,133 +21,6 @@ use crate::{
 const BROKER_SIZE: &str = "10Gi";
 /// Size of a controller's volume when the spec does not say.
 const CONTROLLER_SIZE: &str = "1Gi";
-
-/// A cluster that can be built.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Validated {
-    /// Name of the resource.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// The owner of everything made.
-    pub owner: OwnerReference,
-    /// The id of the Kafka cluster.
-    pub cluster_id: String,
-    /// Release of the broker.
-    pub version: String,
-    /// Image of the broker.
-    pub image: String,
-    /// Where clients connect.
-    pub listeners: Vec<ClientListener>,
-    /// The label of the nodes that names their zone.
-    pub topology_key: String,
-    /// The zones that the cluster is pinned to.
-    pub zones: Vec<String>,
-    /// Configuration of brokers and controllers, defaults included.
-    pub config: BrokerConfig,
-    /// The pools of brokers.
-    pub pools: Vec<Pool>,
-    /// The controllers that are no brokers.
-    pub controllers: Option<Pool>,
-    /// How many pods may be evicted at once while all is in sync.
-    pub max_unavailable: i32,
-    /// How pods are made anew.
-    pub rolling: Rolling,
-    /// When pods may be made anew; at any time when there is none.
-    pub windows: Vec<croner::Cron>,
-}
-
-/// How pods are made anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rolling {
-    /// Whether a person approves it.
-    pub supervised: bool,
-    /// Whether a zone goes at once where that is safe.
-    pub by_zone: bool,
-    /// The hash that was approved.
-    pub approved: Option<String>,
-}
-
-/// A listener for clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientListener {
-    /// Its name in the spec.
-    pub name: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl ClientListener {
-    /// Its name in Kafka's configuration.
-    pub fn kafka_name(&self) -> String {
-        self.name.to_ascii_uppercase()
-    }
-}
-
-/// Nodes of the same shape.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pool {
-    /// Name of the pool.
-    pub name: String,
-    /// What its nodes do.
-    pub roles: Vec<Role>,
-    /// Its StatefulSets.
-    pub sets: Vec<SetLayout>,
-    /// Where its nodes keep their data.
-    pub storage: PoolStorage,
-    /// CPU and memory.
-    pub resources: Option<Resources>,
-    /// Additions to its pods.
-    pub template: PodTemplate,
-}
-
-/// Where the nodes of a pool keep their data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolStorage {
-    /// A claim or a volume that goes with the pod.
-    pub type_: StorageType,
-    /// Size of the volume.
-    pub size: String,
-    /// StorageClass of the claims.
-    pub class: Option<String>,
-    /// Whether claims go with the cluster.
-    pub delete_claim: bool,
-}
-
-impl Pool {
-    /// Whether its nodes have a role.
-    pub fn has(&self, role: Role) -> bool {
-        self.roles.contains(&role)
-    }
-
-    /// How many nodes it should have.
-    pub fn replicas(&self) -> i32 {
-        self.sets.iter().map(|set| set.replicas).sum()
-    }
-}
-
-impl Validated {
-    /// Every pool, that of the controllers last.
-    pub fn all_pools(&self) -> impl Iterator<Item = &Pool> {
-        self.pools.iter().chain(&self.controllers)
-    }
-
-    /// The headless service that names the pods of a pool.
-    pub fn headless(&self, pool: &Pool) -> String {
-        if pool.has(Role::Broker) { names::brokers_service(&self.name) } else { names::controllers_service(&self.name) }
-    }
-
-    /// Every voter of the quorum with its host.
-    pub fn voters(&self) -> Vec<(i32, String)> {
-        let controllers = self.all_pools().filter(|pool| pool.has(Role::Controller));
-        controllers
-            .flat_map(|pool| {
-                let service = names::service_host(&self.headless(pool), &self.namespace);
-                pool.sets.iter().flat_map(SetLayout::pods).map(move |(id, pod)| (id, format!("{pod}.{service}")))
-            })
-            .collect()
-    }
-}
 
 /// Judges the spec. All refusals are told at once.
 pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str) -> Result<Validated, Vec<Refusal>> {

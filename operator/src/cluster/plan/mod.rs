@@ -121,3 +121,5 @@ mod tests;
 mod model;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod world;
