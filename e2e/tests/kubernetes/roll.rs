@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use odradek_e2e::kubernetes::{Clients, compare, in_namespace};
+use odradek_e2e::kubernetes::{Clients, compare, condition, in_namespace};
 
 const MANY: usize = 30_000;
 const A_SECOND: usize = 500;
@@ -42,6 +42,13 @@ fn a_supervised_roll_waits_for_its_hash() -> Result<()> {
             let shown = roll["state"] == "WaitingForApproval" && roll["pending"] == pods.len();
             let hash = roll["hash"].as_str().filter(|_| shown);
             hash.map(str::to_owned).ok_or_else(|| roll.to_string())
+        })?;
+        // That is no progress to wait for, and GitOps tools do not.
+        namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+            let reconciling = condition(cluster, "Reconciling").cloned().unwrap_or_default();
+            let ready = condition(cluster, "Ready").cloned().unwrap_or_default();
+            let calm = reconciling["status"] == "False" && reconciling["reason"] == "WaitingForApproval";
+            (calm && ready["status"] == "True").then_some(()).ok_or_else(|| format!("{reconciling} {ready}"))
         })?;
         // One that dies by itself comes back as it was, and the roll still waits.
         let (killed, _) = pods.first_key_value().expect("a pod");

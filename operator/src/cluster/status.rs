@@ -132,6 +132,9 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
     };
     let rolling = plan.steps.iter().find(|step| matches!(step.action, Action::Roll(_)));
     let reconciling = match (plan.steps.first(), waiting.first()) {
+        (Some(_), None) if let Some((reason, why)) = plan.held(valid, observed) => {
+            Verdict::new("Reconciling", false, reason, why)
+        }
         (None, None) => Verdict::new("Reconciling", false, "UpToDate", "Everything is as the spec says"),
         (None, Some(first)) => Verdict::new("Reconciling", true, "WaitingForPods", format!("Waiting for {first}")),
         (Some(_), _) => {

@@ -4,7 +4,7 @@ use odradek_crds::BrokerPhase;
 use super::*;
 use crate::{
     cluster::{
-        fixtures::{all_there, cluster, nothing, valid, with_view},
+        fixtures::{all_there, asked, cluster, nothing, valid, with_new_revisions, with_view},
         plan::plan,
     },
     refusal::Reason,
@@ -42,6 +42,32 @@ fn conditions_tell_what_is_missing() {
     insta::assert_yaml_snapshot!(
         [nothing(), starting, failing, lagging].map(|observed| conditions(&said(&valid, &observed)))
     );
+}
+
+#[test]
+fn a_roll_that_a_person_or_a_window_holds_back_is_no_progress() {
+    let reconciling = |spec: &str, stop: Option<BrokerPhase>| {
+        let before = valid("{}");
+        let mut observed = with_new_revisions(all_there(&before));
+        observed.now = "2026-01-01T12:00:00Z".parse().expect("a time");
+        if let Some(phase) = stop {
+            observed.pods[0].phase = phase;
+        }
+        let valid = valid(spec);
+        let status = said(&valid, &asked(&valid, observed));
+        let found = status.conditions.into_iter().find(|c| c.type_ == "Reconciling").expect("the condition");
+        format!("{} {}: {}", found.status, found.reason, found.message)
+    };
+    let supervised = "{ rollingUpdate: { strategy: Supervised } }";
+    let windows = "{ maintenanceTimeWindows: ['* * 2-4 * * *'] }";
+    insta::assert_yaml_snapshot!([
+        reconciling(supervised, None),
+        reconciling(windows, None),
+        // A pod is away meanwhile, and is waited for.
+        reconciling(supervised, Some(BrokerPhase::Starting)),
+        reconciling(windows, Some(BrokerPhase::Starting)),
+        reconciling("{}", None),
+    ]);
 }
 
 #[test]

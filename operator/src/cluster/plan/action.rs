@@ -2,7 +2,11 @@
 
 use kube::api::{ApiResource, PropagationPolicy};
 
-use crate::{apply::Object, cluster::pods::PodView, kafka::ConfigChange};
+use crate::{
+    apply::Object,
+    cluster::pods::PodView,
+    kafka::{ConfigChange, restart::NodeSet},
+};
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +37,8 @@ pub enum Action {
     Roll(RollSet),
     /// Makes the preferred replicas of these partitions their leaders.
     ElectLeaders(Vec<(String, i32)>),
+    /// Keeps the lease to stop these pods.
+    RenewLease(NodeSet),
     /// Gives the lease to stop pods back.
     ReleaseLease,
     /// Changes keys of the configuration that the brokers take while they run.
@@ -60,6 +66,7 @@ impl Action {
             Action::Roll(set) if set.zone.is_some() => "RollZone",
             Action::Roll(_) => "RollPod",
             Action::ElectLeaders(_) => "ElectLeaders",
+            Action::RenewLease(_) => "RenewLease",
             Action::ReleaseLease => "ReleaseLease",
             Action::ConfigureBrokers(_) => "ConfigureBrokers",
         }
@@ -78,7 +85,7 @@ impl Action {
                 format!("Pod/{}", names.join(","))
             }
             Action::ElectLeaders(partitions) => format!("Partitions/{}", partitions.len()),
-            Action::ReleaseLease => "Lease/restart".to_owned(),
+            Action::RenewLease(_) | Action::ReleaseLease => "Lease/restart".to_owned(),
             Action::ConfigureBrokers(changes) => {
                 let keys: Vec<&str> = changes.iter().map(ConfigChange::key).collect();
                 format!("Config/{}", keys.join(","))
@@ -98,6 +105,7 @@ impl Action {
             | Action::Remove { .. }
             | Action::ExpandClaim { .. }
             | Action::ElectLeaders(_)
+            | Action::RenewLease(_)
             | Action::ReleaseLease
             | Action::ConfigureBrokers(_) => None,
         }

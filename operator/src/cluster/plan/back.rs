@@ -1,15 +1,23 @@
 //! After pods were stopped under a lease: when they are back, their leaders are brought back, and the lease is given back.
-//! Until then nothing else goes, or until the lease is over.
+//! Until then nothing else goes, and the lease is renewed.
+
+use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
 use super::{Action, Step};
-use crate::cluster::{
-    observe::Observed,
-    pods::PodView,
-    safety::{holder, view},
-    validate::Validated,
+use crate::{
+    cluster::{
+        observe::Observed,
+        pods::PodView,
+        safety::{holder, view},
+        validate::Validated,
+    },
+    kafka::restart::{Lease, NodeSet},
 };
+
+/// How long a lease lasts that nobody renews or gives back: whoever died with it holds the others up for no longer.
+pub const LEASE: Duration = Duration::from_secs(300);
 
 /// Leaders that are elected at once: few enough that clients do not feel it.
 const BATCH: usize = 500;
@@ -18,11 +26,24 @@ const BATCH: usize = 500;
 /// this long before they try it again (librdkafka's `reconnect.backoff.max.ms`), and would stall on what it leads.
 const FOUND_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
+/// The lease, if it is the operator's own.
+pub(super) fn own_lease<'a>(cluster: &Validated, observed: &'a Observed) -> Option<&'a Lease> {
+    observed.restart.lease().filter(|lease| lease.holder == holder(cluster))
+}
+
 /// The steps, and what the next pods have to wait for.
 pub(super) fn back(cluster: &Validated, observed: &Observed) -> (Vec<Step>, Option<String>) {
-    let Some(lease) = observed.restart.lease().filter(|lease| lease.holder == holder(cluster)) else {
-        return (Vec::new(), None);
-    };
+    let Some(lease) = own_lease(cluster, observed) else { return (Vec::new(), None) };
+    let (mut steps, waits) = returned(cluster, observed, lease);
+    if waits.is_some() && lease.expires_in_seconds < LEASE.as_secs_f64() / 2.0 {
+        let (brokers, controllers) = (lease.brokers.clone(), lease.controllers.clone());
+        let set = NodeSet { brokers, controllers, strict: false };
+        steps.push(Step::now(Action::RenewLease(set), "what was stopped is not back yet"));
+    }
+    (steps, waits)
+}
+
+fn returned(cluster: &Validated, observed: &Observed, lease: &Lease) -> (Vec<Step>, Option<String>) {
     let ids = || lease.brokers.iter().chain(&lease.controllers);
     let wanted = cluster.all_pools().flat_map(|pool| &pool.sets).flat_map(|set| set.pods());
     let serves = |name: &str| observed.pods.iter().any(|pod| pod.name == name && pod.ready());

@@ -26,6 +26,7 @@ mod roll;
 mod shape;
 
 pub use action::{Action, RollSet};
+pub use back::LEASE;
 
 /// Steps in the order in which they are taken.
 #[derive(Clone, Debug, Default, PartialEq)]

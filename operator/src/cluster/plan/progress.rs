@@ -39,4 +39,17 @@ impl Plan {
             RollingState::Waiting
         }
     }
+
+    /// What a person or a maintenance window holds back, as the reason and the message of a condition; nothing while
+    /// there is anything else to do. Such a roll is no progress that anybody should wait for: it may be days away.
+    pub fn held(&self, cluster: &Validated, observed: &Observed) -> Option<(&'static str, String)> {
+        let reason = match self.rolling_state(cluster, observed) {
+            RollingState::WaitingForApproval => "WaitingForApproval",
+            RollingState::WaitingForWindow => "WaitingForWindow",
+            RollingState::UpToDate | RollingState::Waiting | RollingState::Rolling => return None,
+        };
+        let rolls = self.steps.iter().all(|step| matches!(step.action, Action::Roll(_)) && step.blocked_by.is_some());
+        let why = self.steps.first().filter(|_| rolls)?.blocked_by.as_deref().unwrap_or_default();
+        Some((reason, format!("{} pods have yet to be made anew; {why}", self.pending.len())))
+    }
 }

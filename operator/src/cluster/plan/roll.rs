@@ -2,6 +2,7 @@
 
 use super::{
     Action, RollSet, Step,
+    back::own_lease,
     order::{Batch, Kind, Stale},
 };
 use crate::{
@@ -25,7 +26,11 @@ pub(super) fn roll(
 ) -> Vec<Step> {
     let held = target::not_approved(cluster, target);
     let before = held.clone().or_else(|| stale.unsettled.clone());
-    let before = before.or_else(|| target::outside_of_windows(cluster, observed.now)).or(waits);
+    let before = before.or_else(|| target::outside_of_windows(cluster, observed.now));
+    // One that was stopped, does not serve, and is to be made from yet another template is what is waited for itself.
+    let lease = own_lease(cluster, observed);
+    let of_lease =
+        |pod: &&PodView| lease.is_some_and(|l| l.brokers.contains(&pod.id) || l.controllers.contains(&pod.id));
     let mut first: Option<String> = None;
     let mut steps = Vec::new();
     for batch in &stale.batches {
@@ -42,6 +47,8 @@ pub(super) fn roll(
             Kind::Unready | Kind::Ready => match &first {
                 Some(name) => steps.push(whole(batch, String::new(), Some(format!("{name} goes first")))),
                 None => {
+                    let again = batch.kind == Kind::Unready && batch.pods.iter().all(of_lease);
+                    let before = if again { before.clone() } else { before.clone().or_else(|| waits.clone()) };
                     let next = next(cluster, observed, batch, before.as_ref());
                     first = next.first().map(|step| name(&step.action));
                     steps.extend(next);

@@ -208,6 +208,36 @@ fn rule_9_the_next_goes_when_the_last_is_in_sync_and_leads_again() {
 }
 
 #[test]
+fn rule_9_the_lease_is_kept_as_long_as_it_takes() {
+    let (valid, observed) = all_stale("{}");
+    let mut back = first_is_back(&valid, &observed);
+    back.pods[0].phase = BrokerPhase::Starting;
+    let renewed = |observed: &Observed, seconds: f64| {
+        let mut observed = observed.clone();
+        observed.lease_of_a_test.as_mut().expect("a lease").expires_in_seconds = seconds;
+        let steps = plan(&valid, &asked(&valid, observed)).expect("a plan").steps;
+        steps.into_iter().any(|step| matches!(step.action, Action::RenewLease(set) if set.brokers == [0].into()))
+    };
+    assert!(renewed(&back, 149.0));
+    assert!(!renewed(&back, 151.0));
+    back.pods[0].phase = BrokerPhase::Ready;
+    assert!(!renewed(&back, 149.0), "it is given back");
+}
+
+#[test]
+fn rule_9_one_that_was_stopped_and_does_not_come_back_is_made_from_a_newer_template_at_once() {
+    let (valid, observed) = all_stale("{}");
+    let mut again = first_is_back(&valid, &observed);
+    again.pods[0].revision = format!("{}-1", again.pods[0].set);
+    again.pods[0].phase = BrokerPhase::Starting;
+    let again = with_view(again, |view| {
+        view.brokers = vec![1000, 2000];
+        view.partitions[0].in_sync = vec![1000, 2000];
+    });
+    assert_eq!(ready(&valid, again), ["demo-broker-zone-a-0"]);
+}
+
+#[test]
 fn leaders_come_back_in_batches() {
     let (valid, observed) = all_stale("{}");
     let many = with_view(first_is_back(&valid, &observed), |view| {

@@ -77,6 +77,7 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
         }
         Action::ExpandClaim { claim, size } => apply::expand_claim(client, &namespace, claim, size).await,
         Action::Roll(set) => roll::roll(client, valid, observed, set).await,
+        Action::RenewLease(set) => roll::renew(valid, observed, set).await,
         Action::ReleaseLease => roll::release(valid, observed).await,
         Action::ElectLeaders(partitions) => {
             kafka("elect preferred leaders", ctx.kafka.of(cluster).elect_preferred(partitions).await)

@@ -11,12 +11,15 @@ use kube::{
 
 use crate::{
     apply::{self, ApplyError},
-    cluster::{ask, observe::Observed, plan::RollSet, safety::holder, validate::Validated},
+    cluster::{
+        ask,
+        observe::Observed,
+        plan::{LEASE, RollSet},
+        safety::holder,
+        validate::Validated,
+    },
     kafka::restart::{Ask, NodeSet},
 };
-
-/// How long the lease lasts when nobody gives it back: longer than a pod takes to stop, start and catch up.
-const LEASE: Duration = Duration::from_secs(300);
 
 /// Deletes the pods that were judged, and none of the same name, under a lease of the active controller: it judges once
 /// more, and lets nobody else stop anything meanwhile. A pod that cannot run serves nobody, and needs no leave.
@@ -48,6 +51,15 @@ pub(super) async fn roll(
         .iter()
         .map(|pod| apply::delete(client, namespace, &api, &pod.name, &pod.uid, PropagationPolicy::Background));
     try_join_all(deleted).await.map(drop)
+}
+
+/// Keeps the lease while what was stopped is not back. The active controller prolongs it for its holder whatever became of
+/// the cluster; one that is over by now is not needed to wait.
+pub(super) async fn renew(valid: &Validated, observed: &Observed, set: &NodeSet) -> Result<(), ApplyError> {
+    if let Err(why) = ask::any(&ask::addresses(observed), Ask::Acquire, set, &holder(valid), LEASE).await {
+        tracing::warn!(cluster = valid.name, why, "the lease to stop pods is not renewed");
+    }
+    Ok(())
 }
 
 /// Gives the lease back. If that fails it ends by itself.
