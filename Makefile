@@ -51,6 +51,10 @@ crds: ## Writes crds/yaml and the chart's CRDs from the Rust types
 images: ## odradek/broker and odradek/operator as image archives, without Docker
 	@images/build
 
+.PHONY: plugin
+plugin: ## kubectl-odradek into ~/.cargo/bin, for `kubectl odradek plan` and `kubectl odradek topics export`
+	cargo install --locked --path operator --bin kubectl-odradek
+
 .PHONY: cluster
 cluster: ## A Kubernetes to run on (e2e/cluster/cluster help: all its verbs)
 	@e2e/cluster/cluster up

@@ -66,6 +66,12 @@ build_images() {
   mapfile -t IMAGES <<<"$built"
 }
 
+long_images() {
+  local built
+  built=$(indented "$ROOT/images/build" operator:failpoints)
+  IMAGES+=("$built")
+}
+
 clients_image() { IMAGES+=("$(indented "$ROOT/e2e/clients/image")"); }
 
 load_images() { indented "$ROOT/e2e/cluster/cluster" load "${IMAGES[@]}"; }

@@ -23,6 +23,8 @@ pub struct Output {
     pub err: String,
     /// Exit code 0.
     pub success: bool,
+    /// The exit code, of what was not killed.
+    pub code: Option<i32>,
 }
 
 impl Output {
@@ -55,6 +57,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Result<Output> {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
         success: output.status.success(),
+        code: output.status.code(),
     })
 }
 

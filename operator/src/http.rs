@@ -19,6 +19,8 @@ pub async fn serve(
         .route("/readyz", get(|| async { "ok\n" }))
         .route("/metrics", get(figures))
         .with_state(metrics);
+    #[cfg(feature = "failpoints")]
+    let app = app.merge(failpoints());
     let listener = TcpListener::bind(address).await?;
     tracing::info!(%address, "serving /livez, /readyz and /metrics");
     axum::serve(listener, app).with_graceful_shutdown(stop).await
@@ -26,4 +28,18 @@ pub async fn serve(
 
 async fn figures(State(metrics): State<Metrics>) -> Result<String, StatusCode> {
     metrics.text().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// What arms failpoints, and names them all.
+#[cfg(feature = "failpoints")]
+fn failpoints() -> Router {
+    use axum::{Json, extract::Path, routing::post};
+
+    use crate::failpoint;
+
+    let arm =
+        |Path(name): Path<String>| async move { failpoint::arm(&name).map_err(|why| (StatusCode::NOT_FOUND, why)) };
+    Router::new()
+        .route("/failpoints", get(|| async { Json(failpoint::names()) }))
+        .route("/failpoints/{*name}", post(arm))
 }

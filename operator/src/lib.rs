@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod context;
 pub mod drift;
 pub mod events;
+pub mod failpoint;
 pub mod http;
 pub mod kafka;
 pub mod leader;

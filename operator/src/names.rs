@@ -37,6 +37,9 @@ pub const CONTROLLERS_POOL: &str = "controllers";
 /// Longest name of a StatefulSet: its pods carry `<name>-<hash>` in a label of 63 characters.
 const MAX_SET_NAME: usize = 52;
 
+/// Longest name of a resource.
+const MAX_RESOURCE_NAME: usize = 253;
+
 /// Labels of everything made for a cluster. `app.kubernetes.io/instance` is left out on purpose:
 /// Argo CD tracks its own resources by it.
 pub fn common_labels(cluster: &str) -> BTreeMap<String, String> {
@@ -96,6 +99,29 @@ pub fn set_name(cluster: &str, pool: &str, zone: Option<&str>, taken: &BTreeSet<
         let hash = format!("{:08x}", fnv1a(format!("{key}/{salt}").as_bytes()) as u32);
         let kept: String = clean.chars().take(MAX_SET_NAME - 9).collect();
         let name = format!("{}-{hash}", kept.trim_end_matches('-'));
+        if !taken.contains(&name) {
+            return name;
+        }
+        salt += 1;
+    }
+}
+
+/// A name for the KafkaTopic of a topic, unlike any that is `taken`: the topic's own where Kubernetes takes it, else one
+/// that ends in a hash of it.
+pub fn topic_resource(topic: &str, taken: &BTreeSet<String>) -> String {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let label = |label: &str| {
+        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        edge(label.chars().next()) && edge(label.chars().last()) && label.chars().all(inside)
+    };
+    if topic.split('.').all(label) && !taken.contains(topic) {
+        return topic.to_owned();
+    }
+    let mut salt = 0u32;
+    loop {
+        let hash = format!("{:08x}", fnv1a(format!("{topic}/{salt}").as_bytes()) as u32);
+        let kept: String = sanitise(topic).chars().take(MAX_RESOURCE_NAME - 9).collect();
+        let name = format!("{kept}-{hash}").trim_start_matches('-').to_owned();
         if !taken.contains(&name) {
             return name;
         }
@@ -174,5 +200,22 @@ mod tests {
         let new = new_cluster_id("ffffffff-ffff-4fff-bfff-ffffffffffff").expect("a UID");
         assert_eq!(new.len(), 22);
         assert!(new.starts_with('f'));
+    }
+
+    #[test]
+    fn a_topic_keeps_its_name_where_kubernetes_takes_it() {
+        let none = BTreeSet::new();
+        for good in ["orders", "a", "team.orders-1", "0"] {
+            assert_eq!(topic_resource(good, &none), good);
+        }
+        let names: BTreeSet<String> =
+            ["Orders", "orders_1", "-", "a..b", "a.", "_", "ORDERS"].map(|t| topic_resource(t, &none)).into();
+        assert_eq!(names.len(), 7, "{names:?}");
+        for name in &names {
+            assert_eq!(topic_resource(name, &none), *name, "it is no name that Kubernetes takes");
+        }
+        let long = "X".repeat(249);
+        assert!(topic_resource(&long, &none).len() <= MAX_RESOURCE_NAME);
+        assert_ne!(topic_resource("orders", &["orders".to_owned()].into()), "orders");
     }
 }

@@ -173,6 +173,19 @@ impl Namespace {
         Ok((cluster, began.elapsed().as_secs_f64()))
     }
 
+    /// Applies a cluster of the name `demo`, and waits until it is Ready; gives the seconds.
+    ///
+    /// # Errors
+    /// It is not Ready in time.
+    pub fn cluster(&self, spec: &str, within: Duration) -> Result<f64> {
+        let began = Instant::now();
+        self.apply(&format!(
+            "apiVersion: odradek.dev/v1alpha1\nkind: KafkaCluster\nmetadata: {{ name: demo }}\nspec: {spec}\n"
+        ))?;
+        self.wait_condition("kafkacluster/demo", "Ready", "True", within)?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
     /// Applies `examples/topic.yaml`, the topic `orders`, and waits until it is Ready.
     ///
     /// # Errors

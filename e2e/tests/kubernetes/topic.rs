@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use odradek_client::{Admin, TopicDescription};
-use odradek_e2e::kubernetes::{Namespace, condition, in_namespace};
+use odradek_client::{Admin, ConfigOp, TopicDescription};
+use odradek_e2e::kubernetes::{Clients, Namespace, condition, in_namespace};
 use odradek_e2e::wait;
 use tokio::runtime::Runtime;
 
@@ -26,6 +26,14 @@ impl Kafka {
         let all = self.runtime.block_on(self.admin.describe_topic_configs(&[topic.to_owned()]))?;
         let entries = all.into_values().next().context("no answer")??;
         Ok(entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
+    fn alter(&self, topic: &str, ops: Vec<ConfigOp>) -> Result<()> {
+        let answers = self.runtime.block_on(self.admin.alter_topic_configs(&[(topic.to_owned(), ops)]))?;
+        for answer in answers.into_values() {
+            answer?;
+        }
+        Ok(())
     }
 
     fn wait_config(&self, topic: &str, key: &str, value: &str) -> Result<()> {
@@ -79,6 +87,9 @@ fn a_topic_follows_its_resource() -> Result<()> {
         kafka.wait_config("orders", "max.message.bytes", "1048588")?;
 
         replicas_change(namespace, &kafka)?;
+        a_change_that_is_taken_back(namespace, &kafka)?;
+        what_is_changed_in_kafka_is_put_back(namespace, &kafka)?;
+        keys_that_topics_may_set(namespace, &kafka)?;
         policies(namespace, &kafka)?;
         another_namespace(namespace, &kafka)?;
 
@@ -119,6 +130,85 @@ fn replicas_change(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
     ensure!(told.contains("4 replicas") && told.contains("3 brokers"), "{told}");
     namespace.patch("kafkatopic/orders", r#"{"replicas":3}"#)?;
     namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON).map(drop)
+}
+
+/// In the middle of a change: back to the number of before, which cancels it, and on to the other one again.
+fn a_change_that_is_taken_back(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    let before = kafka.topic("orders")?.context("it is gone")?;
+    let clients = Clients::start(namespace)?;
+    clients.produce_now("orders", 0, 20_000)?;
+    // Slow enough to be in the middle of it.
+    let throttle = |rate: Option<&str>| {
+        let op = |key: &str| match rate {
+            Some(rate) => ConfigOp::Set { key: key.to_owned(), value: rate.to_owned() },
+            None => ConfigOp::Delete { key: key.to_owned() },
+        };
+        let ops = ["leader.replication.throttled.rate", "follower.replication.throttled.rate"].map(op);
+        kafka.runtime.block_on(kafka.admin.alter_default_broker_configs(&ops))
+    };
+    let throttled = ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
+    let all = |key: &str| ConfigOp::Set { key: key.to_owned(), value: "*".to_owned() };
+    throttle(Some("20000"))?;
+    kafka.alter("orders", throttled.map(all).to_vec())?;
+    namespace.patch("kafkatopic/orders", r#"{"replicas":2}"#)?;
+    namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON)?;
+    let under_way = |replicas: i32| {
+        namespace.wait_object("kafkatopic/orders", SOON, |topic| {
+            let change = &topic["status"]["replicasChange"];
+            let ongoing = change["state"] == "ongoing" && change["targetReplicas"] == replicas;
+            if ongoing { Ok(()) } else { Err(topic["status"].to_string()) }
+        })
+    };
+    namespace.patch("kafkatopic/orders", r#"{"replicas":3}"#)?;
+    under_way(3)?;
+    namespace.patch("kafkatopic/orders", r#"{"replicas":2}"#)?;
+    namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON)?;
+    let back = kafka.topic("orders")?.context("it is gone")?;
+    ensure!(back.partitions.iter().all(|p| p.replicas.len() == 2 && p.isr.len() == 2), "not cancelled: {back:?}");
+    namespace.patch("kafkatopic/orders", r#"{"replicas":3}"#)?;
+    under_way(3)?;
+    throttle(None)?;
+    let done = namespace.wait_condition("kafkatopic/orders", "Ready", "True", Duration::from_secs(60))?;
+    ensure!(done["status"]["replicas"] == 3 && done["status"]["replicasChange"].is_null(), "{done}");
+    let none = |key: &str| ConfigOp::Delete { key: key.to_owned() };
+    kafka.alter("orders", throttled.map(none).to_vec())?;
+    let after = kafka.topic("orders")?.context("it is gone")?;
+    ensure!(after.topic_id == before.topic_id, "{after:?}");
+    ensure!(after.partitions.iter().all(|p| p.replicas.len() == 3 && p.isr.len() == 3), "{after:?}");
+    Ok(())
+}
+
+/// A key that was changed and one that was added by another tool; nothing else tells the operator of it.
+fn what_is_changed_in_kafka_is_put_back(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    let set = |key: &str, value: &str| ConfigOp::Set { key: key.to_owned(), value: value.to_owned() };
+    kafka.alter("orders", vec![set("retention.ms", "5000"), set("segment.ms", "600000")])?;
+    wait::until("it is put back", Duration::from_secs(90), || {
+        let config = kafka.config("orders").map_err(|error| format!("{error:#}"))?;
+        let (retention, segment) = (&config["retention.ms"], &config["segment.ms"]);
+        if retention == "86400000" && segment == "604800000" { Ok(()) } else { Err(format!("{retention} {segment}")) }
+    })?;
+    namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON).map(drop)
+}
+
+/// The cluster's allow-list: a key outside of it is refused in a resource, and left alone in Kafka.
+fn keys_that_topics_may_set(namespace: &Namespace, kafka: &Kafka) -> Result<()> {
+    let rules =
+        |list: &str| namespace.patch("kafkacluster/demo", &format!(r#"{{"topics":{{"configAllowList":{list}}}}}"#));
+    rules(r#"["min.insync.replicas","retention.ms"]"#)?;
+    let set = ConfigOp::Set { key: "segment.ms".to_owned(), value: "600000".to_owned() };
+    kafka.alter("orders", vec![set])?;
+    namespace.patch("kafkatopic/orders", r#"{"config":{"compression.type":"lz4"}}"#)?;
+    let refused = namespace.wait_condition("kafkatopic/orders", "Stalled", "True", SOON)?;
+    let ready = condition(&refused, "Ready").context("no condition")?;
+    let told = ready["message"].as_str().unwrap_or_default();
+    let named = told.contains("spec.config[compression.type]") && told.contains("min.insync.replicas, retention.ms");
+    ensure!(ready["reason"] == "InvalidConfig" && named, "{ready}");
+    namespace.patch("kafkatopic/orders", r#"{"config":{"compression.type":null,"retention.ms":90000000}}"#)?;
+    namespace.wait_condition("kafkatopic/orders", "Ready", "True", SOON)?;
+    kafka.wait_config("orders", "retention.ms", "90000000")?;
+    kafka.wait_config("orders", "segment.ms", "600000")?;
+    rules("null")?;
+    kafka.wait_config("orders", "segment.ms", "604800000")
 }
 
 fn topic_yaml(name: &str, topic: &str, annotations: &str, spec: &str) -> String {

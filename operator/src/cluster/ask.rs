@@ -13,19 +13,24 @@ use super::{
     safety::{holder, standing_questions},
     validate::Validated,
 };
-use crate::kafka::restart::{self, Ask, NodeSet, RestartVerdict};
+use crate::kafka::restart::{self, Ask, Door, NodeSet, RestartVerdict};
 
 /// Pods that are tried before it is said that none answers.
 const TRIES: usize = 3;
 /// Bound on what a pod says of itself.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks all that the plan has to know.
+/// Asks all that the plan has to know, from inside of the Kubernetes cluster.
 pub async fn ask(valid: &Validated, observed: &mut Observed) {
-    recovering(observed).await;
-    let addresses = addresses(observed);
+    ask_through(valid, observed, door).await;
+}
+
+/// Asks all that the plan has to know, each pod through its door.
+pub async fn ask_through(valid: &Validated, observed: &mut Observed, door: impl Fn(&PodView) -> Option<Door>) {
+    recovering(observed, &door).await;
+    let doors: Vec<Door> = observed.pods.iter().filter(|pod| pod.ready()).filter_map(&door).collect();
     while let Some(set) = next_question(valid, observed) {
-        match any(&addresses, Ask::Check, &set, &holder(valid), Duration::ZERO).await {
+        match any(&doors, Ask::Check, &set, &holder(valid), Duration::ZERO).await {
             Ok(verdict) => {
                 observed.restart.verdicts.insert(set, verdict);
             }
@@ -45,27 +50,28 @@ pub fn next_question(valid: &Validated, observed: &Observed) -> Option<NodeSet> 
 }
 
 /// Where the processes of pods that serve are asked.
-pub fn addresses(observed: &Observed) -> Vec<String> {
+pub fn addresses(observed: &Observed) -> Vec<Door> {
     let ready = observed.pods.iter().filter(|pod| pod.ready());
-    ready.filter_map(address).collect()
+    ready.filter_map(door).collect()
 }
 
-fn address(pod: &PodView) -> Option<String> {
+fn door(pod: &PodView) -> Option<Door> {
     let ip = pod.ip.as_ref()?;
-    Some(if ip.contains(':') { format!("[{ip}]:{HTTP_PORT}") } else { format!("{ip}:{HTTP_PORT}") })
+    let host = if ip.contains(':') { format!("[{ip}]") } else { ip.clone() };
+    Some(Door::Address(format!("{host}:{HTTP_PORT}")))
 }
 
 /// Asks one process after the other until one answers.
 pub async fn any(
-    addresses: &[String],
+    doors: &[Door],
     ask: Ask,
     set: &NodeSet,
     holder: &str,
     ttl: Duration,
 ) -> Result<RestartVerdict, String> {
     let mut failure = "no pod serves that could be asked".to_owned();
-    for address in addresses.iter().take(TRIES) {
-        match restart::ask(address, ask, set, holder, ttl).await {
+    for door in doors.iter().take(TRIES) {
+        match restart::ask(door, ask, set, holder, ttl).await {
             Ok(verdict) => return Ok(verdict),
             Err(why) => failure = why,
         }
@@ -74,10 +80,10 @@ pub async fn any(
 }
 
 /// A pod that runs and does not serve is asked why: one that recovers its logs must not be stopped.
-async fn recovering(observed: &mut Observed) {
+async fn recovering(observed: &mut Observed, door: impl Fn(&PodView) -> Option<Door>) {
     for pod in observed.pods.iter_mut().filter(|pod| pod.phase == BrokerPhase::Starting) {
-        let Some(address) = address(pod) else { continue };
-        if let Ok(Ok(reasons)) = tokio::time::timeout(READINESS_TIMEOUT, restart::readiness(&address)).await {
+        let Some(door) = door(pod) else { continue };
+        if let Ok(Ok(reasons)) = tokio::time::timeout(READINESS_TIMEOUT, restart::readiness(&door)).await {
             pod.recovering = reasons.into_iter().find(|reason| reason.contains("recovering"));
         }
     }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     apply,
     context::Context,
+    failpoint,
     names::{CONTROLLERS_POOL, POOL_LABEL},
 };
 
@@ -45,6 +46,7 @@ pub async fn finalize(cluster: &KafkaCluster, ctx: &Context) -> Result<Next, Err
         let name = set.name_any();
         apply::delete(&ctx.client, &namespace, &set_api, &name, &uid, PropagationPolicy::Background).await?;
     }
+    failpoint::part("finalize/sets-deleted");
     if !observed.sets.is_empty() || !observed.pods.is_empty() {
         // Their deletion is an event, and brings the next reconcile.
         return Ok(Next::await_change());
@@ -56,6 +58,7 @@ pub async fn finalize(cluster: &KafkaCluster, ctx: &Context) -> Result<Next, Err
         apply::delete(&ctx.client, &namespace, &claim_api, &name, &uid, PropagationPolicy::Background).await?;
         tracing::info!(%namespace, cluster = cluster.name_any(), claim = name, "deleted as deleteClaim says");
     }
+    failpoint::part("finalize/claims-deleted");
     write(cluster, false, ctx).await?;
     Ok(Next::await_change())
 }

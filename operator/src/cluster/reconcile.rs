@@ -21,7 +21,7 @@ use super::{
     take::{At, carry_out},
     validate::{Validated, validate},
 };
-use crate::{backoff::jitter, context::Context, names::MANAGER};
+use crate::{backoff::jitter, context::Context, failpoint, names::MANAGER};
 
 /// When to look again although nothing happened: the in-sync sets change without an event.
 const CALM: Duration = Duration::from_secs(60);
@@ -34,6 +34,7 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
         return finalize::finalize(&cluster, &ctx).await;
     }
     let mut observed = observe(&cluster, &ctx).await?;
+    failpoint::part("cluster/observed");
     let valid = match validate(&cluster, &observed, &ctx.broker_image) {
         Ok(valid) => valid,
         Err(refusals) => {
@@ -42,11 +43,14 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
         }
     };
     finalize::guard(&cluster, &valid, &ctx).await?;
+    failpoint::part("cluster/guarded");
     ask(&valid, &mut observed).await;
     let plan = plan(&valid, &observed)?;
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());
     write_status(&cluster, &ctx, said).await?;
+    failpoint::part("cluster/told");
     carry_out(&At { cluster: &cluster, valid: &valid, observed: &observed }, &plan, &ctx).await?;
+    failpoint::part("cluster/carried-out");
     Ok(Next::requeue(jitter(next_look(&valid, &observed, &plan, &ctx))))
 }
 

@@ -28,31 +28,50 @@ struct Key {
     bootstrap: String,
 }
 
+impl Key {
+    fn of(cluster: &KafkaCluster) -> Key {
+        let name = cluster.name_any();
+        let namespace = cluster.namespace().unwrap_or_default();
+        let host = names::service_host(&names::bootstrap_service(&name), &namespace);
+        let port = client_port(cluster);
+        Key { namespace, name, bootstrap: format!("{host}:{port}") }
+    }
+}
+
+/// The port of the listener that the operator itself uses.
+pub fn client_port(cluster: &KafkaCluster) -> u16 {
+    cluster.spec.listeners.first().map_or(9092, |listener| listener.port)
+}
+
+fn client(bootstrap: String) -> Admin {
+    Admin::new(ClientConfig {
+        bootstrap: vec![bootstrap],
+        client_id: names::MANAGER.to_owned(),
+        connect_timeout: CONNECT_TIMEOUT,
+        request_timeout: REQUEST_TIMEOUT,
+    })
+}
+
 impl AdminPool {
     /// The client of a cluster. It connects when it is first used, through the bootstrap service,
     /// which only has brokers that serve.
     pub fn of(&self, cluster: &KafkaCluster) -> Arc<dyn KafkaAdmin> {
-        let name = cluster.name_any();
-        let namespace = cluster.namespace().unwrap_or_default();
-        let host = names::service_host(&names::bootstrap_service(&name), &namespace);
-        let port = cluster.spec.listeners.first().map_or(9092, |listener| listener.port);
-        let key = Key { namespace, name, bootstrap: format!("{host}:{port}") };
+        let key = Key::of(cluster);
         let mut clients = self.lock();
         if !clients.contains_key(&key) {
             // An address that is no longer the cluster's is not asked again.
             clients.retain(|other, _| (&other.namespace, &other.name) != (&key.namespace, &key.name));
         }
-        clients
-            .entry(key.clone())
-            .or_insert_with(|| {
-                Arc::new(LiveAdmin::new(Admin::new(ClientConfig {
-                    bootstrap: vec![key.bootstrap.clone()],
-                    client_id: names::MANAGER.to_owned(),
-                    connect_timeout: CONNECT_TIMEOUT,
-                    request_timeout: REQUEST_TIMEOUT,
-                })))
-            })
-            .clone()
+        let connect = || Arc::new(LiveAdmin::new(client(key.bootstrap.clone()))) as Arc<dyn KafkaAdmin>;
+        clients.entry(key.clone()).or_insert_with(connect).clone()
+    }
+
+    /// Asks the brokers of a cluster through another address from now on, as from outside of the Kubernetes cluster. Gives
+    /// the client.
+    pub fn through(&self, cluster: &KafkaCluster, bootstrap: String) -> Admin {
+        let admin = client(bootstrap);
+        self.lock().insert(Key::of(cluster), Arc::new(LiveAdmin::new(admin.clone())));
+        admin
     }
 
     /// Lets the client of a cluster go that is gone.

@@ -1,11 +1,14 @@
 //! May these brokers and controllers stop? Asked of the active controller through the HTTP port of any pod that serves
 //! (`POST /restart-safety`).
+//!
+//! [`Door`] says how that port is reached.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use kube::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -111,14 +114,35 @@ impl std::fmt::Display for Against {
     }
 }
 
-/// Asks the process behind `address` (host and port). The error says why there is no answer.
-pub async fn ask(
-    address: &str,
-    ask: Ask,
-    set: &NodeSet,
-    holder: &str,
-    ttl: Duration,
-) -> Result<RestartVerdict, String> {
+/// How the HTTP port of a pod is reached.
+#[derive(Clone)]
+pub enum Door {
+    /// At its own address (host and port), as from inside of the Kubernetes cluster.
+    Address(String),
+    /// Through the API server, from wherever that is reached. Takes the right to `create` and `get` `pods/proxy`.
+    Proxy {
+        /// The API server.
+        client: Client,
+        /// Namespace of the pod.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// Its HTTP port.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Door::Address(address) => f.write_str(address),
+            Door::Proxy { namespace, pod, .. } => write!(f, "pod {namespace}/{pod}"),
+        }
+    }
+}
+
+/// Asks the process behind a door. The error says why there is no answer.
+pub async fn ask(door: &Door, ask: Ask, set: &NodeSet, holder: &str, ttl: Duration) -> Result<RestartVerdict, String> {
     let body = json!({
         "action": ask,
         "holder": holder,
@@ -127,41 +151,55 @@ pub async fn ask(
         "ttlSeconds": ttl.as_secs(),
         "ignoreNeverSafe": !set.strict,
     });
-    let (status, text) = send(address, "POST", "/restart-safety", body.to_string()).await?;
+    let (status, text) = send(door, "POST", "/restart-safety", body.to_string()).await?;
     match status {
         // A conflict is an answer too: the lease was not given, and the verdict says why.
         StatusCode::OK | StatusCode::CONFLICT => {
-            serde_json::from_str(&text).map_err(|error| format!("{address} answers what is no verdict: {error}"))
+            serde_json::from_str(&text).map_err(|error| format!("{door} answers what is no verdict: {error}"))
         }
-        other => Err(format!("{address} answers {other}: {}", text.trim())),
+        other => Err(format!("{door} answers {other}: {}", text.trim())),
     }
 }
 
-/// Why the process behind `address` is not ready, in its own words.
-pub async fn readiness(address: &str) -> Result<Vec<String>, String> {
+/// Why the process behind a door is not ready, in its own words.
+pub async fn readiness(door: &Door) -> Result<Vec<String>, String> {
     #[derive(Deserialize)]
     struct Page {
         reasons: Vec<String>,
     }
-    let (_, text) = send(address, "GET", "/readyz", String::new()).await?;
-    let page: Page = serde_json::from_str(&text).map_err(|error| format!("{address}/readyz: {error}"))?;
+    let (_, text) = send(door, "GET", "/readyz", String::new()).await?;
+    let page: Page = serde_json::from_str(&text).map_err(|error| format!("{door}/readyz: {error}"))?;
     Ok(page.reasons)
 }
 
-async fn send(address: &str, method: &str, path: &str, body: String) -> Result<(StatusCode, String), String> {
-    match tokio::time::timeout(TIMEOUT, exchange(address, method, path, body)).await {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn send(door: &Door, method: &str, path: &str, body: String) -> Result<(StatusCode, String), String> {
+    let answer = async {
+        match door {
+            Door::Address(address) => exchange(address, method, path, body).await,
+            Door::Proxy { client, namespace, pod, port } => {
+                let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}");
+                proxied(client, method, &uri, body).await
+            }
+        }
+    };
+    match tokio::time::timeout(TIMEOUT, answer).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(format!("{address}: {error}")),
-        Err(_) => Err(format!("{address}: no answer within {TIMEOUT:?}")),
+        Ok(Err(error)) => Err(format!("{door}: {error}")),
+        Err(_) => Err(format!("{door}: no answer within {TIMEOUT:?}")),
     }
 }
 
-async fn exchange(
-    address: &str,
-    method: &str,
-    path: &str,
-    body: String,
-) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
+async fn proxied(client: &Client, method: &str, uri: &str, body: String) -> Result<(StatusCode, String), Failure> {
+    let request = Request::builder().method(method).uri(uri).header("content-type", "application/json");
+    let response = client.send(request.body(body.into_bytes().into())?).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MOST_BYTES).collect().await?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+async fn exchange(address: &str, method: &str, path: &str, body: String) -> Result<(StatusCode, String), Failure> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
@@ -203,7 +241,7 @@ mod tests {
 
     async fn asked(address: &str) -> Result<RestartVerdict, String> {
         let set = NodeSet { brokers: [1].into(), ..NodeSet::default() };
-        ask(address, Ask::Acquire, &set, "h", Duration::from_secs(60)).await
+        ask(&Door::Address(address.to_owned()), Ask::Acquire, &set, "h", Duration::from_secs(60)).await
     }
 
     #[tokio::test]

@@ -12,7 +12,10 @@ use super::{
     observe::{Observed, TopicContext, is_managed, topic_name},
     validate::{Own, own, takes, validate},
 };
-use crate::kafka::{KafkaAdmin, KafkaFailure};
+use crate::{
+    failpoint,
+    kafka::{KafkaAdmin, KafkaFailure},
+};
 
 /// Holds a topic's resource until the topic is deleted.
 pub const FINALIZER: &str = "odradek.dev/topic";
@@ -67,7 +70,9 @@ pub async fn finalize(topic: &KafkaTopic, observed: &Observed, ctx: &TopicContex
     }
     if let (Fate::Delete { only, with_cluster }, Some(cluster)) = (fate(topic, observed), &observed.cluster) {
         let name = topic_name(topic);
+        failpoint::part("topic/finalize/begun");
         let deleted = delete(&*ctx.base.kafka.of(cluster), &name, only).await;
+        failpoint::part("topic/finalize/deleted");
         match may_go(deleted, with_cluster) {
             Ok(true) => tracing::info!(namespace = topic.namespace(), topic = name, "deleted"),
             Ok(false) => tracing::info!(namespace = topic.namespace(), topic = name, "let go with its cluster"),

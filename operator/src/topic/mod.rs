@@ -4,6 +4,7 @@ pub mod controller;
 pub mod desired;
 pub mod drift;
 pub mod error;
+pub mod export;
 pub mod finalize;
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -65,7 +65,8 @@ impl Step {
 }
 
 /// Keys that tools set for the time of a reassignment: taking them back would undo its throttle.
-const LEFT_ALONE: [&str; 2] = ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
+pub(super) const LEFT_ALONE: [&str; 2] =
+    ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
 
 /// Plans the steps. A spec that cannot be met as a whole is not met in part.
 pub fn plan(topic: &Validated, view: Option<&TopicView>) -> Result<Vec<Step>, Refusal> {

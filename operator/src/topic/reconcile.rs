@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     backoff::jitter,
+    failpoint,
     kafka::{KafkaAdmin, KafkaFailure, TOPIC_ALREADY_EXISTS, TopicView},
     names::MANAGER,
     refusal::Refusal,
@@ -41,6 +42,7 @@ pub async fn reconcile(topic: Arc<KafkaTopic>, ctx: Arc<TopicContext>) -> Result
     // Until it is known how this ends, no change in Kafka is news.
     ctx.index.left(&topic, None);
     let observed = observe(&topic, &ctx).await?;
+    failpoint::part("topic/observed");
     if topic.metadata.deletion_timestamp.is_some() {
         let done = finalize::finalize(&topic, &observed, &ctx).await;
         if let Err(Error::Kafka { verb, failure, .. }) = &done {
@@ -108,8 +110,10 @@ async fn bring(
     if guards(topic, valid) && !finalize::is_guarded(topic) {
         finalize::write(topic, true, ctx).await?;
     }
+    failpoint::part("topic/guarded");
     let mut now = view;
     for step in &steps {
+        failpoint::at(|| format!("topic/before/{}", step.verb()));
         let done = match step {
             Step::Create(new) => {
                 // So that what is made is known for its own, whatever happens before its id is written.
@@ -128,6 +132,7 @@ async fn bring(
             // The last of them.
             Step::Replicate { to, .. } => return replicate(topic, valid, *to, step, admin, ctx).await,
         };
+        failpoint::at(|| format!("topic/after/{}", step.verb()));
         tell(topic, step, &done, ctx);
         done.map_err(failed(step.verb()))?;
         tracing::debug!(namespace = topic.namespace(), topic = valid.topic, "{}", step.describe());
@@ -141,6 +146,7 @@ async fn bring(
         return Err(failed("describe")(unknown));
     };
     write_status(topic, ctx, status::ready(topic, valid, &view, Timestamp::now())).await?;
+    failpoint::part("topic/told");
     ctx.index.left(topic, Some(view.digest()));
     Ok(Action::requeue(jitter(CALM)))
 }
@@ -170,6 +176,7 @@ async fn replicate(
     let next = turn(wanted, &view, &loads);
     if !next.moves.is_empty() {
         let done = admin.reassign(&valid.topic, &next.moves).await;
+        failpoint::at(|| format!("topic/after/{}", step.verb()));
         tell(topic, step, &done, ctx);
         done.map_err(failed(step.verb()))?;
         tracing::info!(

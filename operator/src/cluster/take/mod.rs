@@ -17,6 +17,7 @@ use super::{
 use crate::{
     apply::{self, ApplyError},
     context::Context,
+    failpoint,
     kafka::KafkaFailure,
 };
 
@@ -70,6 +71,8 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
     let At { cluster, valid, observed } = *at;
     let namespace = cluster.namespace().unwrap_or_default();
     let client = &ctx.client;
+    let verb = step.action.verb();
+    failpoint::at(|| format!("step/before/{verb}"));
     let done: Result<(), ApplyError> = match &step.action {
         Action::Create(object) | Action::Update(object) => apply::apply(client, &namespace, object).await,
         Action::Remove { api, name, uid, propagation } => {
@@ -86,8 +89,10 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
             kafka("configure the brokers", ctx.kafka.of(cluster).configure_brokers(changes).await)
         }
     };
+    if done.is_ok() {
+        failpoint::at(|| format!("step/after/{verb}"));
+    }
     let about = cluster.object_ref(&());
-    let verb = step.action.verb();
     match done {
         Ok(()) => {
             tracing::info!(%namespace, cluster = cluster.name_any(), "{step}");

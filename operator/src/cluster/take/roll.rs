@@ -18,6 +18,7 @@ use crate::{
         safety::holder,
         validate::Validated,
     },
+    failpoint,
     kafka::restart::{Ask, NodeSet},
 };
 
@@ -44,6 +45,7 @@ pub(super) async fn roll(
             return Err(refused(why));
         }
     }
+    failpoint::part("roll/leased");
     let api = ApiResource::erase::<Pod>(&());
     let namespace = &valid.namespace;
     let deleted = set

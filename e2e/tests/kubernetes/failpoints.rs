@@ -1,0 +1,196 @@
+//! The operator is killed at each of its failpoints, one after the other, and whatever it was at is picked up.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use odradek_e2e::kubernetes::{Clients, Namespace, Operator, OtherImage, compare, in_namespace, kubectl, name};
+use odradek_e2e::wait;
+
+const SOON: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(600);
+const MANY: usize = 120_000;
+const A_SECOND: usize = 500;
+
+/// Points that nothing here comes to, and why.
+const LEFT_OUT: [(&str, &str); 2] = [
+    ("RollZone", "RollPod's own code, with more pods in the set"),
+    ("RenewLease", "it comes 150 s after a pod went, and writes nothing but the time"),
+];
+
+/// The operator, and the points at which it was killed.
+struct Killer {
+    operator: Operator,
+    killed: BTreeSet<String>,
+}
+
+impl Killer {
+    /// Arms a point, does what brings the operator there, and waits until it was killed and another pod leads.
+    fn at(&mut self, point: &str, bring: impl FnOnce() -> Result<()>) -> Result<()> {
+        let began = Instant::now();
+        let before = self.operator.restarts()?;
+        self.operator.arm(point)?;
+        bring()?;
+        wait::until(&format!("the operator comes to {point}"), SOON, || {
+            let now = self.operator.restarts().map_err(|error| format!("{error:#}"))?;
+            if now > before { Ok(()) } else { Err("it still runs".to_owned()) }
+        })?;
+        eprintln!("failpoints: {point} after {:.1} s", began.elapsed().as_secs_f64());
+        self.killed.insert(point.to_owned());
+        // It was started anew at once, and carries on. Another pod follows, for a container that ends often waits.
+        self.operator = Operator::leading()?.replaced()?;
+        Ok(())
+    }
+}
+
+fn poke(namespace: &Namespace, object: &str) -> Result<()> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    namespace.kubectl(&["annotate", object, &format!("poked={now}"), "--overwrite"]).map(drop)
+}
+
+#[test]
+#[ignore = "long: some forty kills of the operator, and images of its own"]
+fn the_operator_is_killed_at_every_point_and_all_is_picked_up() -> Result<()> {
+    let (_image, operator) = OtherImage::set("odradek/operator:failpoints")?;
+    let points: BTreeSet<String> = operator.failpoints()?.into_iter().collect();
+    let mut killer = Killer { operator, killed: BTreeSet::new() };
+    in_namespace("failpoints", |namespace| {
+        creation(namespace, &mut killer)?;
+        rolls(namespace, &mut killer)?;
+        other_steps(namespace, &mut killer)?;
+        topics(namespace, &mut killer)?;
+        deletion(namespace, &mut killer)
+    })?;
+    let left_out = |point: &&String| LEFT_OUT.iter().any(|(step, _)| point.ends_with(step));
+    let missed: Vec<&String> = points.difference(&killer.killed).filter(|point| !left_out(point)).collect();
+    ensure!(missed.is_empty(), "the operator was never killed at {missed:?}");
+    eprintln!("failpoints: killed at {} points", killer.killed.len());
+    Ok(())
+}
+
+fn creation(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    killer.at("step/before/Create", || namespace.apply_file("examples/cluster.yaml"))?;
+    namespace.demo_cluster()?;
+    for point in ["observed", "guarded", "told", "carried-out"] {
+        killer.at(&format!("cluster/{point}"), || poke(namespace, "kafkacluster/demo"))?;
+    }
+    killer.at("step/after/Create", || namespace.kubectl(&["delete", "service", "demo-bootstrap"]).map(drop))?;
+    wait::until("the service is back", SOON, || {
+        namespace.get("service/demo-bootstrap").map(drop).map_err(|error| format!("{error:#}"))
+    })?;
+    namespace.demo_cluster().map(drop)
+}
+
+/// Two rolls under load, the operator killed at each of their steps. What it carries on with before it is armed again is
+/// lost for the next point, which then comes with the next pod.
+fn rolls(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    namespace.orders_topic()?;
+    let clients = Clients::start(namespace)?;
+    let mut producer = clients.produce("orders", 0, MANY, A_SECOND)?;
+    producer.wait_acknowledged(MANY / 100, SOON)?;
+    let change = |threads: usize| format!(r#"{{"config":{{"num.network.threads":{threads}}}}}"#);
+    let first = ["step/after/Update", "roll/leased", "step/before/RollPod", "step/after/RollPod"];
+    let second = ["step/after/ElectLeaders", "step/before/ReleaseLease", "step/after/ReleaseLease"];
+    let rolls = [("step/before/Update", 4, &first[..]), ("step/before/ElectLeaders", 5, &second[..])];
+    for (begin, threads, points) in rolls {
+        let pods = namespace.pod_uids()?;
+        let began = Instant::now();
+        killer.at(begin, || namespace.patch("kafkacluster/demo", &change(threads)))?;
+        for point in points {
+            killer.at(point, || Ok(()))?;
+        }
+        namespace.wait_replaced(&pods, LONG)?;
+        eprintln!("failpoints: a roll took {:.1} s", began.elapsed().as_secs_f64());
+    }
+    let produced = producer.finish(LONG)?;
+    eprintln!("failpoints: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
+    compare(MANY, &produced.acknowledged, &clients.read_all("orders")?)
+}
+
+fn other_steps(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    for (when, value) in [("before", 3_600_000), ("after", 7_200_000)] {
+        let change = format!(r#"{{"config":{{"log.retention.ms":{value}}}}}"#);
+        killer.at(&format!("step/{when}/ConfigureBrokers"), || namespace.patch("kafkacluster/demo", &change))?;
+    }
+    // An object that carries the cluster's labels and owner, and that nothing wants.
+    for when in ["before", "after"] {
+        let mut stray = namespace.get("configmap/demo-broker-config")?;
+        stray["metadata"]["name"] = "stray".into();
+        for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+            stray["metadata"].as_object_mut().context("no metadata")?.remove(field);
+        }
+        killer.at(&format!("step/{when}/Remove"), || namespace.apply(&stray.to_string()))?;
+        wait::until("it is gone", SOON, || match namespace.get("configmap/stray") {
+            Ok(_) => Err("it is still there".to_owned()),
+            Err(_) => Ok(()),
+        })?;
+    }
+    // Volumes grow: their claims, then a new set around the same pods.
+    let pods = namespace.pod_uids()?;
+    let grow = |size: &str| format!(r#"{{"controllers":{{"storage":{{"size":"{size}"}}}}}}"#);
+    let points = ["step/before/ExpandClaim", "step/after/ExpandClaim", "step/before/Recreate", "step/after/Recreate"];
+    for (point, size) in points.into_iter().zip(["1100Mi", "1200Mi", "1300Mi", "1400Mi"]) {
+        killer.at(point, || namespace.patch("kafkacluster/demo", &grow(size)))?;
+        wait::until(&format!("claims have {size}"), SOON, || {
+            let claims = namespace.list("persistentvolumeclaims", "odradek.dev/pool=controllers");
+            let claims = claims.map_err(|error| format!("{error:#}"))?;
+            let small = claims.iter().find(|claim| claim["spec"]["resources"]["requests"]["storage"] != size);
+            small.map_or(Ok(()), |claim| Err(name(claim).to_owned()))
+        })?;
+        namespace.wait_condition("kafkacluster/demo", "Reconciling", "False", SOON)?;
+    }
+    namespace.wait_condition("kafkacluster/demo", "Ready", "True", SOON)?;
+    ensure!(namespace.pod_uids()? == pods, "pods were made anew for what restarts none");
+    Ok(())
+}
+
+fn topics(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    let yaml = std::fs::read_to_string(odradek_e2e::tools::root().join("examples/topic.yaml"))?;
+    for (at, point) in ["topic/observed", "topic/guarded", "topic/before/create", "topic/after/create", "topic/told"]
+        .iter()
+        .enumerate()
+    {
+        let topic = format!("topic-{at}");
+        killer.at(point, || namespace.apply(&yaml.replace("name: orders", &format!("name: {topic}"))))?;
+        namespace.wait_condition(&format!("kafkatopic/{topic}"), "Ready", "True", SOON)?;
+    }
+    let mut partitions = 12;
+    for when in ["before", "after"] {
+        let retention = if when == "before" { 1_000_000 } else { 2_000_000 };
+        partitions += 2;
+        let changes = [
+            ("grow", format!(r#"{{"partitions":{partitions}}}"#)),
+            ("configure", format!(r#"{{"config":{{"retention.ms":{retention}}}}}"#)),
+            ("reassign", format!(r#"{{"replicas":{}}}"#, if when == "before" { 2 } else { 3 })),
+        ];
+        for (step, change) in changes {
+            let point = format!("topic/{when}/{step}");
+            killer.at(&point, || namespace.patch("kafkatopic/topic-0", &change))?;
+            let done = namespace.wait_condition("kafkatopic/topic-0", "Ready", "True", SOON)?;
+            ensure!(done["status"]["replicasChange"].is_null(), "{done}");
+        }
+    }
+    let topic = namespace.get("kafkatopic/topic-0")?;
+    ensure!(topic["status"]["partitions"] == 16 && topic["status"]["replicas"] == 3, "{topic}");
+    Ok(())
+}
+
+fn deletion(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    for (point, topic) in [("topic/finalize/begun", "topic-1"), ("topic/finalize/deleted", "topic-2")] {
+        killer.at(point, || namespace.kubectl(&["delete", "kafkatopic", topic, "--wait=false"]).map(drop))?;
+        namespace.kubectl(&["wait", "--for=delete", &format!("kafkatopic/{topic}"), "--timeout=60s"])?;
+    }
+    // A cluster whose claims go with it is held until they are gone.
+    namespace.patch("kafkacluster/demo", r#"{"controllers":{"storage":{"deleteClaim":true}}}"#)?;
+    namespace.wait_object("kafkacluster/demo", SOON, |cluster| {
+        if cluster["metadata"]["finalizers"].is_array() { Ok(()) } else { Err("no finalizer yet".to_owned()) }
+    })?;
+    killer.at("finalize/sets-deleted", || {
+        kubectl(&["--namespace", &namespace.name, "delete", "kafkacluster", "demo", "--wait=false"]).map(drop)
+    })?;
+    killer.at("finalize/claims-deleted", || Ok(()))?;
+    namespace.kubectl(&["wait", "--for=delete", "kafkacluster/demo", "--timeout=60s"])?;
+    let claims = namespace.list("persistentvolumeclaims", "odradek.dev/pool=controllers")?;
+    ensure!(claims.is_empty(), "claims are left: {claims:?}");
+    namespace.kubectl(&["delete", "kafkatopic", "--all", "--timeout=60s"]).map(drop)
+}
