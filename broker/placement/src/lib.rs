@@ -5,11 +5,14 @@
 //! list) spread evenly too. Racks come before evenness: in a rack with fewer brokers each of
 //! them carries more. The same input gives the same answer.
 //!
+//! [`plan::plan`] says which replicas move when brokers come, leave, or carry unequal loads.
+//!
 //! [`spread`] says how an assignment that is there lies on brokers and racks, as numbers.
 
 mod balance;
 mod error;
 mod leaders;
+pub mod plan;
 mod replicas;
 mod spread;
 

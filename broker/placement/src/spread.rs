@@ -14,7 +14,7 @@ pub struct Range {
 }
 
 impl Range {
-    fn of(values: impl Iterator<Item = usize> + Clone) -> Range {
+    pub(crate) fn of(values: impl Iterator<Item = usize> + Clone) -> Range {
         Range { least: values.clone().min().unwrap_or(0), most: values.max().unwrap_or(0) }
     }
 

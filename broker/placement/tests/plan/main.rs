@@ -1,0 +1,7 @@
+//! What plans must hold, whatever the cluster.
+
+mod batches;
+mod errors;
+mod even;
+mod goals;
+mod world;
