@@ -16,8 +16,8 @@ mod transport;
 
 pub use admin::Admin;
 pub use admin::types::{
-    BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, NewTopic,
-    PartitionDescription, PartitionReassignment, Reassignment, TopicDescription,
+    BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, LogDir, LogDirReplica,
+    NewTopic, PartitionDescription, PartitionReassignment, Reassignment, TopicDescription,
 };
 pub use config::ClientConfig;
 pub use error::{Error, KafkaError};

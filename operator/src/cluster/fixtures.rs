@@ -1,5 +1,7 @@
 //! What the tests of the pure parts share.
 
+use std::collections::BTreeMap;
+
 use odradek_crds::KafkaCluster;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     validate::{Validated, validate},
 };
 use crate::kafka::{
-    KafkaView, PartitionView,
+    KafkaView, PartitionView, RegisteredBroker,
     restart::{Against, NodeSet, RestartVerdict},
 };
 
@@ -78,6 +80,17 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
         }
     }
     let brokers: Vec<i32> = observed.pods.iter().filter(|pod| pod.broker).map(|pod| pod.id).collect();
+    let rack = |pod: &PodView| {
+        let set = valid.pools.iter().flat_map(|pool| &pool.sets).find(|set| set.name == pod.set);
+        set.and_then(|set| set.zone.clone())
+    };
+    let registered = observed.pods.iter().filter(|pod| pod.broker).map(|pod| RegisteredBroker {
+        id: pod.id,
+        rack: rack(pod),
+        fenced: false,
+        address: format!("{}:9092", pod.name),
+    });
+    let registered = registered.collect();
     observed.kafka = KafkaState::View(KafkaView {
         cluster_id: valid.cluster_id.clone(),
         partitions: vec![PartitionView {
@@ -88,6 +101,8 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
             in_sync: brokers.clone(),
         }],
         brokers,
+        registered,
+        moving: BTreeMap::new(),
         config: super::config::running(&valid.config).into_iter().map(|(key, value)| (key, Some(value))).collect(),
     });
     asked(valid, observed)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use odradek_client::{ConfigOp, TopicDescription};
+use odradek_client::{BrokerDescription, ConfigOp, PartitionReassignment, TopicDescription};
 
 use super::{ConfigChange, KafkaFailure, live::LiveAdmin};
 
@@ -24,10 +24,36 @@ pub struct KafkaView {
     pub cluster_id: String,
     /// Ids of the brokers that are registered and not fenced.
     pub brokers: Vec<i32>,
+    /// Every broker that is registered, fenced ones included.
+    pub registered: Vec<RegisteredBroker>,
     /// Every partition, those of internal topics included.
     pub partitions: Vec<PartitionView>,
+    /// The reassignments under way, whoever began them, by topic and partition.
+    pub moving: BTreeMap<(String, i32), Reassigning>,
     /// The configuration that is set for all brokers while they run. The value of a secret is not told.
     pub config: BTreeMap<String, Option<String>>,
+}
+
+/// A broker that is registered with the controllers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegisteredBroker {
+    /// Its id.
+    pub id: i32,
+    /// Its rack.
+    pub rack: Option<String>,
+    /// Whether it is not alive for the controller.
+    pub fenced: bool,
+    /// Where clients reach it, as `host:port`.
+    pub address: String,
+}
+
+/// A reassignment under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reassigning {
+    /// Replicas that are new.
+    pub adding: Vec<i32>,
+    /// Replicas that leave once the new ones have caught up.
+    pub removing: Vec<i32>,
 }
 
 /// One partition.
@@ -50,6 +76,16 @@ impl KafkaView {
     pub fn out_of_sync(&self) -> impl Iterator<Item = &PartitionView> {
         self.partitions.iter().filter(|p| !p.is_whole())
     }
+
+    /// Partitions that have a replica on a broker, those that are on their way to it or off it included.
+    pub fn holds(&self, id: i32) -> usize {
+        self.partitions.iter().filter(|p| p.replicas.contains(&id)).count()
+    }
+
+    /// Reassignments that bring a replica to a broker or take one from it.
+    pub fn moves(&self, id: i32) -> usize {
+        self.moving.values().filter(|way| way.adding.contains(&id) || way.removing.contains(&id)).count()
+    }
 }
 
 impl PartitionView {
@@ -69,19 +105,32 @@ fn partitions(topic: &TopicDescription) -> impl Iterator<Item = PartitionView> +
     })
 }
 
+fn registered(broker: &BrokerDescription) -> RegisteredBroker {
+    RegisteredBroker {
+        id: broker.id,
+        rack: broker.rack.clone(),
+        fenced: broker.fenced,
+        address: format!("{}:{}", broker.host, broker.port),
+    }
+}
+
 impl ClusterAdmin for LiveAdmin {
     fn view(&self) -> BoxFuture<'_, Result<KafkaView, KafkaFailure>> {
         Box::pin(async move {
-            let (cluster, topics, config) = tokio::try_join!(
+            let (cluster, topics, moving, config) = tokio::try_join!(
                 self.admin.describe_cluster(),
                 self.admin.list_topics(),
+                self.admin.list_partition_reassignments(None),
                 self.admin.describe_default_broker_configs()
             )?;
             let alive = cluster.brokers.iter().filter(|broker| !broker.fenced);
+            let way = |way: PartitionReassignment| Reassigning { adding: way.adding, removing: way.removing };
             Ok(KafkaView {
                 cluster_id: cluster.cluster_id.clone(),
                 brokers: alive.map(|broker| broker.id).collect(),
+                registered: cluster.brokers.iter().map(registered).collect(),
                 partitions: topics.iter().flat_map(partitions).collect(),
+                moving: moving.into_iter().map(|(at, of)| (at, way(of))).collect(),
                 config,
             })
         })

@@ -10,7 +10,7 @@ pub mod pool;
 pub mod restart;
 pub mod topics;
 
-pub use cluster::{ClusterAdmin, KafkaView, PartitionView};
+pub use cluster::{ClusterAdmin, KafkaView, PartitionView, Reassigning, RegisteredBroker};
 pub use failure::{INVALID_REPLICATION_FACTOR, KafkaFailure, TOPIC_ALREADY_EXISTS};
 pub use topics::{BrokerLoad, ConfigChange, Loads, NewTopic, PartitionMove, Replicas, TopicAdmin, TopicView};
 

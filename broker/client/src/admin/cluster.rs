@@ -1,6 +1,6 @@
 //! The cluster and its brokers.
 
-use odradek_wire::messages::DescribeClusterRequest;
+use odradek_wire::messages::{BrokerId, DescribeClusterRequest, UnregisterBrokerRequest};
 
 use super::Admin;
 use super::types::{BrokerDescription, ClusterDescription};
@@ -34,5 +34,13 @@ impl Admin {
             controller_id: Some(answer.controller_id.0).filter(|id| *id >= 0),
             brokers,
         })
+    }
+
+    /// Takes a broker out of the cluster's metadata (KIP-185), so that its id is free. It should have stopped: one that
+    /// runs registers again. Refused with BROKER_ID_NOT_REGISTERED when there is no such broker.
+    pub async fn unregister_broker(&self, id: i32) -> Result<(), Error> {
+        let request = |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
+        let (_, answer) = self.exchange(0, &request).await?;
+        Ok(KafkaError::check(answer.error_code, answer.error_message.as_deref())?)
     }
 }

@@ -4,6 +4,7 @@ mod broker_configs;
 mod cluster;
 mod configs;
 mod leaders;
+mod log_dirs;
 mod reassignments;
 mod topics;
 pub mod types;

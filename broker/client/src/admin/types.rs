@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use crate::KafkaError;
+
 /// A cluster and its brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterDescription {
@@ -167,4 +169,32 @@ pub struct PartitionReassignment {
     pub adding: Vec<i32>,
     /// Those that leave once the new ones have caught up.
     pub removing: Vec<i32>,
+}
+
+/// A log directory of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDir {
+    /// Its path.
+    pub path: String,
+    /// Why it cannot be used.
+    pub error: Option<KafkaError>,
+    /// Bytes of its volume; `None` when the broker does not tell (before Kafka 3.3, or of one that failed).
+    pub total_bytes: Option<u64>,
+    /// Bytes of its volume that are free for the broker.
+    pub usable_bytes: Option<u64>,
+    /// The replicas in it.
+    pub replicas: Vec<LogDirReplica>,
+}
+
+/// A replica in a log directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDirReplica {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// Whether it is a copy that moves here from another directory of the broker.
+    pub future: bool,
 }

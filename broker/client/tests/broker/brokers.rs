@@ -31,3 +31,32 @@ async fn the_preferred_leader_of_one_broker_leads_already() {
     const ELECTION_NOT_NEEDED: i16 = 84;
     assert_eq!(results[&at].as_ref().unwrap_err().code, ELECTION_NOT_NEEDED);
 }
+
+#[tokio::test]
+#[ignore = "needs ODRADEK_TEST_BROKER"]
+async fn log_dirs_tell_their_replicas_and_their_room() {
+    let admin = admin();
+    fresh_topic(&admin, "client-log-dirs", 2).await;
+    let dirs = admin.of_broker(super::address()).describe_log_dirs().await.expect("an answer");
+    for dir in &dirs {
+        assert_eq!(dir.error, None, "{dir:?}");
+        let (total, usable) = (dir.total_bytes.expect("its size"), dir.usable_bytes.expect("its room"));
+        assert!(0 < total && usable <= total, "{total} {usable}");
+    }
+    let mut held: Vec<i32> = dirs
+        .iter()
+        .flat_map(|dir| &dir.replicas)
+        .filter(|replica| replica.topic == "client-log-dirs" && !replica.future)
+        .map(|replica| replica.partition)
+        .collect();
+    held.sort_unstable();
+    assert_eq!(held, [0, 1]);
+}
+
+#[tokio::test]
+#[ignore = "needs ODRADEK_TEST_BROKER"]
+async fn a_broker_that_is_not_there_is_not_unregistered() {
+    const BROKER_ID_NOT_REGISTERED: i16 = 102;
+    let refused = admin().unregister_broker(987_654).await.expect_err("no such broker");
+    assert!(matches!(&refused, Error::Kafka(error) if error.code == BROKER_ID_NOT_REGISTERED), "{refused}");
+}
