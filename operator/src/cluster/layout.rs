@@ -15,6 +15,14 @@ use crate::{
     refusal::{Reason, Refusal},
 };
 
+mod controllers;
+mod leaving;
+mod spread;
+
+pub use leaving::{leaving, next_leaving};
+
+use controllers::{controller_set, moved_controllers};
+
 /// Ids of one set.
 pub const BLOCK: i32 = 1000;
 
@@ -56,8 +64,10 @@ pub struct SetLayout {
     pub zone: Option<String>,
     /// The first id.
     pub first_id: i32,
-    /// How many nodes.
+    /// How many nodes are there or wanted now. It shrinks only once the node with the highest id is empty.
     pub replicas: i32,
+    /// How many nodes it will have in the end: never more than `replicas`. Those above it are leaving.
+    pub wanted: i32,
 }
 
 impl SetLayout {
@@ -81,8 +91,9 @@ pub struct Layout {
     pub controllers: Option<SetLayout>,
 }
 
-/// Lays out the cluster: what is pinned stays, and what is wanted beyond it goes to the zone that
-/// has fewest nodes of the pool.
+/// Lays out the cluster: what is pinned stays until it has left, what is wanted beyond it goes to the zones that have
+/// fewest nodes of the pool, and what is too much leaves from those that have most. All of it follows from the spec and
+/// from what is there: nothing is remembered.
 pub fn layout(
     cluster: &str,
     pools: &[NodePool],
@@ -128,7 +139,7 @@ impl<'a> Ids<'a> {
     fn set(&mut self, pool: &str, zone: Option<&str>) -> SetLayout {
         let name = names::set_name(self.cluster, pool, zone, &self.names);
         self.names.insert(name.clone());
-        SetLayout { name, zone: zone.map(str::to_owned), first_id: self.block(), replicas: 0 }
+        SetLayout { name, zone: zone.map(str::to_owned), first_id: self.block(), replicas: 0, wanted: 0 }
     }
 }
 
@@ -141,73 +152,32 @@ fn pool_sets(pool: &NodePool, zones: &[String], pins: &[Pin], ids: &mut Ids<'_>)
             zone: pin.identity.zone.clone(),
             first_id: pin.identity.first_id,
             replicas: pin.replicas,
+            wanted: 0,
         })
         .collect();
     sets.sort_by_key(|set| set.first_id);
-    let there: i32 = sets.iter().map(|set| set.replicas).sum();
-    let field = format!("spec.nodePools[{}].replicas", pool.name);
-    if pool.replicas < there {
-        return Err(Refusal::new(
-            Reason::ScaleDownUnsupported,
-            field,
-            format!(
-                "{} is fewer than the {there} nodes that the pool has, or had by the volumes that are kept. \
-                 Their replicas must be moved to other brokers first, which is not supported yet: set it \
-                 back to {there}",
-                pool.replicas
-            ),
-        ));
-    }
-    let places: Vec<Option<&str>> =
-        if zones.is_empty() { vec![None] } else { zones.iter().map(|zone| Some(zone.as_str())).collect() };
-    for _ in there..pool.replicas {
-        // The place with the fewest nodes; the first one among equals.
-        let count = |place: &Option<&str>| {
-            let of_place = sets.iter().filter(|set| set.zone.as_deref() == *place);
-            of_place.map(|set| set.replicas).sum::<i32>()
-        };
-        let Some(place) = places.iter().min_by_key(|place| count(place)).copied() else { break };
-        let index = match sets.iter().position(|set| set.zone.as_deref() == place) {
-            Some(index) => index,
-            None => {
-                sets.push(ids.set(&pool.name, place));
-                sets.len() - 1
-            }
-        };
-        sets[index].replicas += 1;
-    }
+    spread::spread(pool, zones, pins, &mut sets, ids);
+    let field = || format!("spec.nodePools[{}].replicas", pool.name);
     if let Some(set) = sets.iter().find(|set| set.replicas > BLOCK) {
         return Err(Refusal::new(
             Reason::InvalidSpec,
-            field,
+            field(),
             format!("{} nodes would be in one set ({}), which holds {BLOCK}", set.replicas, set.name),
         ));
     }
+    let moves = || sets.iter().find(|set| set.wanted != set.replicas);
+    if let Some(set) = moves().filter(|_| pool.has_controllers()) {
+        return Err(Refusal::new(
+            Reason::NotSupported,
+            field(),
+            format!(
+                "nodes of {} would leave, and they are controllers too, which is not supported: give the cluster \
+                 controllers of their own before, or set the pool and spec.rack.zones back",
+                set.name
+            ),
+        ));
+    }
     Ok(sets)
-}
-
-fn controller_set(
-    cluster: &str,
-    pools: &[NodePool],
-    wanted: Option<i32>,
-    pins: &[Pin],
-    ids: &mut Ids<'_>,
-) -> SetLayout {
-    if let Some(pin) = pins.iter().find(|pin| pin.identity.pool == CONTROLLERS_POOL) {
-        return SetLayout {
-            name: pin.identity.set.clone(),
-            zone: None,
-            first_id: pin.identity.first_id,
-            replicas: pin.replicas,
-        };
-    }
-    let brokers: i32 = pools.iter().map(|pool| pool.replicas).sum();
-    SetLayout {
-        name: names::controllers_set(cluster),
-        zone: None,
-        first_id: ids.block(),
-        replicas: wanted.unwrap_or(if brokers == 1 { 1 } else { 3 }),
-    }
 }
 
 /// Pools with nodes that the spec no longer has.
@@ -233,33 +203,6 @@ fn removed_pools(pools: &[NodePool], pins: &[Pin]) -> Vec<Refusal> {
             )
         })
         .collect()
-}
-
-/// A quorum that differs from the one that the cluster was made with.
-fn moved_controllers(pools: &[NodePool], wanted: Option<i32>, pins: &[Pin]) -> Option<Refusal> {
-    let pinned: i32 = pins.iter().filter(|pin| pin.identity.controller).map(|pin| pin.replicas).sum();
-    if pinned == 0 {
-        return None;
-    }
-    let in_pools = pins.iter().any(|p| p.identity.controller && p.identity.pool != CONTROLLERS_POOL);
-    let combined: i32 = pools.iter().filter(|p| p.has_controllers()).map(|p| p.replicas).sum();
-    let (field, asked) = match (in_pools, combined) {
-        (false, 0) => ("spec.controllers.replicas", wanted.unwrap_or(pinned)),
-        (true, 0) => ("spec.nodePools", 0),
-        (true, asked) => ("spec.nodePools", asked),
-        (false, _) => ("spec.nodePools", 0),
-    };
-    (asked != pinned).then(|| {
-        Refusal::new(
-            Reason::NotSupported,
-            field,
-            format!(
-                "the cluster was made with {pinned} controllers{}, and changing them is not \
-                 supported yet: set it back",
-                if in_pools { " in its node pools" } else { " of their own" }
-            ),
-        )
-    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! A spec that was judged: what the builders can trust. Pure.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use odradek_crds::{PodTemplate, Resources, Role, StorageType};
 
-use super::{config::BrokerConfig, layout::SetLayout};
+use super::{
+    config::BrokerConfig,
+    layout::{self, SetLayout},
+};
 use crate::names;
 
 /// A cluster that can be built.
@@ -104,7 +109,7 @@ impl Pool {
         self.roles.contains(&role)
     }
 
-    /// How many nodes it should have.
+    /// How many nodes it has or should have now, those included that are leaving.
     pub fn replicas(&self) -> i32 {
         self.sets.iter().map(|set| set.replicas).sum()
     }
@@ -114,6 +119,17 @@ impl Validated {
     /// Every pool, that of the controllers last.
     pub fn all_pools(&self) -> impl Iterator<Item = &Pool> {
         self.pools.iter().chain(&self.controllers)
+    }
+
+    /// The ids of the brokers that have to go, all of them: nothing is moved onto these.
+    pub fn leaving(&self) -> BTreeSet<i32> {
+        layout::leaving(self.pools.iter().flat_map(|pool| &pool.sets))
+    }
+
+    /// The broker that has to go next, which is the only one of them that is emptied now.
+    pub fn next_leaving(&self) -> Option<i32> {
+        let of_pool = |pool: &Pool| layout::next_leaving(&pool.sets);
+        self.pools.iter().find_map(of_pool)
     }
 
     /// The headless service that names the pods of a pool.

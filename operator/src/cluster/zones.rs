@@ -2,13 +2,17 @@
 
 use odradek_crds::Rack;
 
-use super::observe::{NodeZones, Observed};
+use super::{
+    layout::Identity,
+    observe::{NodeZones, Observed},
+};
 use crate::{
     names::CONTROLLERS_POOL,
     refusal::{Reason, Refusal},
 };
 
-/// The zones of the cluster, in the order of their broker ids; none if it does not know zones.
+/// The zones of the cluster, in the order of their broker ids; none if it does not know zones. The spec's word counts at
+/// any time; what the nodes say only counts when the cluster is made.
 pub fn zones(rack: &Rack, observed: &Observed) -> Result<Vec<String>, Refusal> {
     if let Some(bad) = rack.zones.iter().find(|zone| !is_label_value(zone)) {
         return Err(Refusal::new(
@@ -17,63 +21,54 @@ pub fn zones(rack: &Rack, observed: &Observed) -> Result<Vec<String>, Refusal> {
             format!("{bad:?} is no zone: a zone is the value of a node's label"),
         ));
     }
+    let written = observed.pinned_zones.clone().unwrap_or_else(|| of_brokers(observed));
+    if !rack.zones.is_empty() {
+        return Ok(chosen(rack, &written));
+    }
     match &observed.pinned_zones {
-        Some(pinned) if rack.zones.is_empty() => Ok(pinned.clone()),
-        Some(pinned) => chosen(rack, pinned, observed),
-        None => made(rack, observed),
+        Some(pinned) => Ok(pinned.clone()),
+        None => made(written, observed),
     }
 }
 
-/// The zones of a cluster that is made now. Claims of a former life come first, with their ids.
-fn made(rack: &Rack, observed: &Observed) -> Result<Vec<String>, Refusal> {
-    let mut broker_pins = observed.pins.iter().filter(|pin| pin.identity.pool != CONTROLLERS_POOL);
-    if broker_pins.any(|pin| pin.identity.zone.is_none()) {
-        return Ok(Vec::new());
-    }
-    let mut zones = Vec::new();
-    let written = observed.pins.iter().filter_map(|pin| pin.identity.zone.as_ref());
-    let found = match (&observed.node_zones, rack.zones.is_empty()) {
-        (_, false) => rack.zones.as_slice(),
-        (NodeZones::Zones(zones), true) => zones.as_slice(),
-        (NodeZones::NotRead | NodeZones::Forbidden, true) => {
-            return Err(Refusal::new(
-                Reason::ZonesUnknown,
-                "spec.rack.zones",
-                "the operator may not list nodes to learn their zones: name the zones here, or \
-                 install the chart with nodeAccess=true",
-            ));
-        }
-    };
-    for zone in written.chain(found) {
+/// The zones that brokers are in, those of a former life included.
+fn of_brokers(observed: &Observed) -> Vec<String> {
+    let mut zones: Vec<String> = Vec::new();
+    for zone in brokers(observed).filter_map(|identity| identity.zone.as_ref()) {
         if !zones.contains(zone) {
             zones.push(zone.clone());
         }
     }
+    zones
+}
+
+fn brokers(observed: &Observed) -> impl Iterator<Item = &Identity> {
+    let pins = observed.pins.iter().filter(|pin| pin.replicas > 0 && pin.identity.pool != CONTROLLERS_POOL);
+    pins.map(|pin| &pin.identity)
+}
+
+/// The zones of a cluster that is made now, from those of its former life, which come first with their ids.
+fn made(mut zones: Vec<String>, observed: &Observed) -> Result<Vec<String>, Refusal> {
+    if zones.is_empty() && brokers(observed).next().is_some() {
+        return Ok(zones);
+    }
+    let NodeZones::Zones(found) = &observed.node_zones else {
+        return Err(Refusal::new(
+            Reason::ZonesUnknown,
+            "spec.rack.zones",
+            "the operator may not list nodes to learn their zones: name the zones here, or \
+             install the chart with nodeAccess=true",
+        ));
+    };
+    zones.extend(found.iter().filter(|zone| !zones.contains(zone)).cloned().collect::<Vec<_>>());
     Ok(zones)
 }
 
-/// The zones that the spec names, after those that are pinned.
-fn chosen(rack: &Rack, pinned: &[String], observed: &Observed) -> Result<Vec<String>, Refusal> {
-    let in_use =
-        |zone: &String| observed.pins.iter().any(|pin| pin.replicas > 0 && pin.identity.zone.as_ref() == Some(zone));
-    if pinned.is_empty() {
-        return Err(Refusal::new(
-            Reason::NotSupported,
-            "spec.rack.zones",
-            "the cluster was made without zones, and giving it zones is not supported yet: take \
-             them out",
-        ));
-    }
-    if let Some(lost) = pinned.iter().find(|zone| in_use(zone) && !rack.zones.contains(zone)) {
-        return Err(Refusal::new(
-            Reason::NotSupported,
-            "spec.rack.zones",
-            format!("{lost} has brokers, and moving them to other zones is not supported yet: put it back"),
-        ));
-    }
-    let kept = pinned.iter().filter(|zone| rack.zones.contains(zone));
-    let added = rack.zones.iter().filter(|zone| !pinned.contains(zone));
-    Ok(kept.chain(added).cloned().collect())
+/// The zones that the spec names, those first that the cluster is in already.
+fn chosen(rack: &Rack, written: &[String]) -> Vec<String> {
+    let kept = written.iter().filter(|zone| rack.zones.contains(zone));
+    let added = rack.zones.iter().filter(|zone| !written.contains(zone));
+    kept.chain(added).cloned().collect()
 }
 
 /// Whether a text may be the value of a label.
@@ -85,7 +80,7 @@ fn is_label_value(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::{Identity, Pin};
+    use super::super::layout::Pin;
     use super::*;
 
     fn rack(zones: &[&str]) -> Rack {
@@ -128,10 +123,14 @@ mod tests {
         };
         assert_eq!(zones(&rack(&[]), &observed), Ok(strings(&["a", "b"])));
         assert_eq!(zones(&rack(&["c", "b", "a"]), &observed), Ok(strings(&["a", "b", "c"])));
-        assert!(zones(&rack(&["a", "c"]), &observed).is_err());
-        let without = Observed { pinned_zones: Some(vec![]), ..Observed::default() };
+        assert_eq!(zones(&rack(&["a", "c"]), &observed), Ok(strings(&["a", "c"])));
+        let without = Observed {
+            pinned_zones: Some(vec![]),
+            node_zones: NodeZones::Zones(strings(&["a"])),
+            ..Observed::default()
+        };
         assert_eq!(zones(&rack(&[]), &without), Ok(vec![]));
-        assert!(zones(&rack(&["a"]), &without).is_err());
+        assert_eq!(zones(&rack(&["a"]), &without), Ok(strings(&["a"])));
     }
 
     #[test]
@@ -142,7 +141,9 @@ mod tests {
             ..Observed::default()
         };
         assert_eq!(zones(&rack(&[]), &observed), Ok(strings(&["c", "a", "b"])));
+        assert_eq!(zones(&rack(&["a", "d"]), &observed), Ok(strings(&["a", "d"])));
         let without = Observed { pins: vec![pin(None, 0)], ..observed };
         assert_eq!(zones(&rack(&[]), &without), Ok(vec![]));
+        assert_eq!(zones(&rack(&["a"]), &without), Ok(strings(&["a"])));
     }
 }
