@@ -207,7 +207,8 @@ pub struct Rack {
     )))]
     pub topology_key: String,
     /// The zones to use, by name. Absent: the zones of the nodes at the time when the cluster is
-    /// made, which are then pinned.
+    /// made, which are then pinned. Changed: brokers are made in zones that are new, and leave those that are taken out
+    /// or crowded, one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -248,9 +249,14 @@ pub struct NodePool {
         "nodePools: the names controller and controllers are used for the controllers",
     )))]
     pub name: String,
-    /// How many nodes, over all zones.
+    /// How many nodes, over all zones. Fewer than before: the highest ids of the zones that have most leave one by
+    /// one, each once its replicas are on others. A pool that is taken out of the spec leaves as a whole.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 1000))]
+    #[schemars(extend("x-kubernetes-validations" = rule(
+        "self >= 1",
+        "nodePools: a pool has at least one node: to remove the pool take it out of nodePools; records need at least one broker",
+    )))]
     pub replicas: i32,
     /// What each node does: `[broker]` or `[controller, broker]`.
     #[serde(default = "default_roles")]

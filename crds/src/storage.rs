@@ -28,7 +28,8 @@ pub struct Storage {
     #[schemars(length(min = 1, max = 253))]
     pub class: Option<String>,
     /// Whether deleting the KafkaCluster deletes the claims, and all records in them. They are kept
-    /// by default: applying the same KafkaCluster again brings all records back.
+    /// by default: applying the same KafkaCluster again brings all records back. The claim of a broker that has left
+    /// holds no record that is not elsewhere; it is deleted or kept by the same rule.
     #[serde(default)]
     pub delete_claim: bool,
 }

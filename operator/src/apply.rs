@@ -201,6 +201,23 @@ pub async fn expand_claim(client: &Client, namespace: &str, name: &str, size: &s
         .map_err(refused("expand", &resource.kind, name))
 }
 
+/// Writes an annotation on a claim, or takes it off.
+pub async fn annotate_claim(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    annotation: &str,
+    value: Option<&str>,
+) -> Result<(), ApplyError> {
+    let resource = ApiResource::erase::<k8s_openapi::api::core::v1::PersistentVolumeClaim>(&());
+    let patch = serde_json::json!({ "metadata": { "annotations": { annotation: value } } });
+    api(client, namespace, &resource)
+        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+        .map_err(refused("annotate", &resource.kind, name))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -4,12 +4,13 @@
 //! arms one, and the process ends without another word when it next comes there; a process that starts has none armed.
 
 /// Points between the parts of reconciles and of deletions.
-pub const PARTS: [&str; 12] = [
+pub const PARTS: [&str; 13] = [
     "cluster/observed",
     "cluster/guarded",
     "cluster/told",
     "cluster/carried-out",
     "roll/leased",
+    "leave/leased",
     "finalize/sets-deleted",
     "finalize/claims-deleted",
     "topic/observed",
@@ -20,7 +21,7 @@ pub const PARTS: [&str; 12] = [
 ];
 
 /// Steps of clusters; each has the points `step/before/STEP` and `step/after/STEP`.
-pub const STEPS: [&str; 11] = [
+pub const STEPS: [&str; 14] = [
     "Create",
     "Update",
     "Recreate",
@@ -28,6 +29,9 @@ pub const STEPS: [&str; 11] = [
     "ExpandClaim",
     "RollPod",
     "RollZone",
+    "Leave",
+    "Unregister",
+    "MarkClaim",
     "ElectLeaders",
     "RenewLease",
     "ReleaseLease",

@@ -25,6 +25,11 @@ pub const IDENTITY_ANNOTATION: &str = "odradek.dev/identity";
 pub const ZONES_ANNOTATION: &str = "odradek.dev/zones";
 /// Annotation of sets with the number of nodes that the operator gave them, which is not what `kubectl scale` changes.
 pub const REPLICAS_ANNOTATION: &str = "odradek.dev/replicas";
+/// Annotation of brokers' sets with their pool as the spec had it last, so that one that is taken out of the spec is still
+/// known while its brokers leave.
+pub const DECLARED_ANNOTATION: &str = "odradek.dev/declared";
+/// Annotation of the claims of brokers that have left: they stand for no node until that comes back.
+pub const LEFT_ANNOTATION: &str = "odradek.dev/left";
 /// Annotation of pods that changes when their configuration does.
 pub const CONFIG_HASH_ANNOTATION: &str = "odradek.dev/config-hash";
 /// Annotation of every object made, with the hash of what was applied.

@@ -20,8 +20,6 @@ pub enum Reason {
     InvalidSpec,
     /// A configuration key or value that can never work.
     InvalidConfig,
-    /// Brokers would have to go.
-    ScaleDownUnsupported,
     /// A change that this release cannot carry out.
     NotSupported,
     /// Volumes of another cluster, or of several, carry this cluster's name.
@@ -44,7 +42,6 @@ impl Reason {
         match self {
             Reason::InvalidSpec => "InvalidSpec",
             Reason::InvalidConfig => "InvalidConfig",
-            Reason::ScaleDownUnsupported => "ScaleDownUnsupported",
             Reason::NotSupported => "NotSupported",
             Reason::ClusterIdConflict => "ClusterIdConflict",
             Reason::ZonesUnknown => "ZonesUnknown",

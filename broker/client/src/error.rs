@@ -113,6 +113,8 @@ impl KafkaError {
     pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
     /// No topic has this id.
     pub const UNKNOWN_TOPIC_ID: i16 = 100;
+    /// No broker is registered under this id.
+    pub const BROKER_ID_NOT_REGISTERED: i16 = 102;
 
     /// Of a code and what came with it.
     pub fn new(code: i16, message: Option<String>) -> KafkaError {

@@ -3,12 +3,14 @@
 mod clients;
 mod kubectl;
 mod namespace;
+mod nodes;
 mod operator;
 mod state;
 
 pub use clients::{Clients, Produced, Producer, Record, compare};
 pub use kubectl::{Forward, kubectl, kubectl_json, zones};
 pub use namespace::{Namespace, in_namespace};
+pub use nodes::{AddedNode, cluster_tool, node_in};
 pub use operator::{Operator, OtherImage, Usage};
 
 use serde_json::Value;

@@ -11,4 +11,5 @@ mod produce;
 mod ready;
 mod recreate;
 mod roll;
+mod scale;
 mod topic;

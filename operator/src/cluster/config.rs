@@ -47,8 +47,9 @@ const OFFSETS_FACTOR: &str = "offsets.topic.replication.factor";
 const TXN_FACTOR: &str = "transaction.state.log.replication.factor";
 const TXN_MIN_ISR: &str = "transaction.state.log.min.isr";
 
-/// The configuration that follows from `spec.config` in a cluster of so many brokers.
-pub fn effective(config: &Config, brokers: i32) -> Result<BrokerConfig, Vec<Refusal>> {
+/// The configuration that follows from `spec.config` in a cluster of so many brokers, of which so many are to be left: while
+/// brokers have yet to leave, what follows from their number stays as it is.
+pub fn effective(config: &Config, brokers: i32, wanted: i32) -> Result<BrokerConfig, Vec<Refusal>> {
     let mut refusals = Vec::new();
     for problem in problems(Scope::Broker, config) {
         if !owned(&problem.key) {
@@ -81,8 +82,9 @@ pub fn effective(config: &Config, brokers: i32) -> Result<BrokerConfig, Vec<Refu
     set_default(&mut effective, OFFSETS_FACTOR, usual);
     for factor in [FACTOR, OFFSETS_FACTOR, TXN_FACTOR] {
         let replicas = number(&effective, factor).unwrap_or(usual);
-        if replicas > brokers || replicas < 1 {
-            let why = format!("{replicas} replicas do not fit: the cluster has {brokers} brokers in spec.nodePools");
+        let said = config.0.keys().any(|key| key == factor);
+        if replicas < 1 || (said && replicas > wanted) {
+            let why = format!("{replicas} replicas do not fit: the cluster has {wanted} brokers in spec.nodePools");
             refusals.push(refuse(factor, why));
         }
     }
@@ -122,7 +124,7 @@ mod tests {
 
     fn of(pairs: &[(&str, i32)], brokers: i32) -> Result<BrokerConfig, Vec<String>> {
         let config: Config = pairs.iter().map(|(k, v)| (*k, *v)).collect();
-        effective(&config, brokers).map_err(|r| r.iter().map(ToString::to_string).collect())
+        effective(&config, brokers, brokers).map_err(|r| r.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -135,6 +137,11 @@ mod tests {
             assert_eq!(config[TXN_MIN_ISR], minimum);
         }
         assert_eq!(of(&[(FACTOR, 2)], 3).expect("fits")[MIN_INSYNC], "1");
+        // One of three has yet to leave.
+        let shrinking = effective(&Config::default(), 3, 2).expect("defaults fit");
+        assert_eq!((shrinking[FACTOR].as_str(), shrinking[MIN_INSYNC].as_str()), ("3", "2"));
+        let said: Config = [(FACTOR, 3)].into_iter().collect();
+        assert!(effective(&said, 3, 2).is_err());
     }
 
     #[test]

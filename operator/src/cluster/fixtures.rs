@@ -108,6 +108,13 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
     asked(valid, observed)
 }
 
+/// What is written on the sets of a cluster that is there.
+pub(crate) fn with_pins(valid: &Validated, mut observed: Observed) -> Observed {
+    observed.pins = super::pins::pins(&observed.sets, &observed.claims);
+    observed.pinned_zones = Some(valid.zones.clone());
+    observed
+}
+
 /// Changes what the brokers say.
 pub(crate) fn with_view(mut observed: Observed, change: impl FnOnce(&mut KafkaView)) -> Observed {
     if let KafkaState::View(view) = &mut observed.kafka {

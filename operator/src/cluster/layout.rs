@@ -11,7 +11,7 @@ use odradek_crds::NodePool;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    names::{self, CONTROLLERS_POOL},
+    names::{self, CONTROLLERS_POOL, POOL_LABEL},
     refusal::{Reason, Refusal},
 };
 
@@ -93,7 +93,8 @@ pub struct Layout {
 
 /// Lays out the cluster: what is pinned stays until it has left, what is wanted beyond it goes to the zones that have
 /// fewest nodes of the pool, and what is too much leaves from those that have most. All of it follows from the spec and
-/// from what is there: nothing is remembered.
+/// from what is there: nothing is remembered. A pool that the spec no longer has and that has nodes still is one without
+/// replicas here.
 pub fn layout(
     cluster: &str,
     pools: &[NodePool],
@@ -101,7 +102,7 @@ pub fn layout(
     zones: &[String],
     pins: &[Pin],
 ) -> Result<Layout, Vec<Refusal>> {
-    let mut refusals = removed_pools(pools, pins);
+    let mut refusals = unknown_pools(pools, pins);
     refusals.extend(moved_controllers(pools, wanted_controllers, pins));
     let mut ids = Ids::after(cluster, pins);
     let mut laid = Vec::new();
@@ -157,6 +158,10 @@ fn pool_sets(pool: &NodePool, zones: &[String], pins: &[Pin], ids: &mut Ids<'_>)
         .collect();
     sets.sort_by_key(|set| set.first_id);
     spread::spread(pool, zones, pins, &mut sets, ids);
+    // One without nodes is kept where some may come again.
+    let in_use =
+        |set: &SetLayout| pool.replicas > 0 && set.zone.as_ref().map_or(zones.is_empty(), |z| zones.contains(z));
+    sets.retain(|set| set.replicas > 0 || in_use(set));
     let field = || format!("spec.nodePools[{}].replicas", pool.name);
     if let Some(set) = sets.iter().find(|set| set.replicas > BLOCK) {
         return Err(Refusal::new(
@@ -180,25 +185,25 @@ fn pool_sets(pool: &NodePool, zones: &[String], pins: &[Pin], ids: &mut Ids<'_>)
     Ok(sets)
 }
 
-/// Pools with nodes that the spec no longer has.
-fn removed_pools(pools: &[NodePool], pins: &[Pin]) -> Vec<Refusal> {
-    let mut removed: BTreeMap<&str, i32> = BTreeMap::new();
+/// Pools of which only claims are left, that the spec no longer has: nothing says any more what their pods are made of.
+fn unknown_pools(pools: &[NodePool], pins: &[Pin]) -> Vec<Refusal> {
+    let mut unknown: BTreeMap<&str, i32> = BTreeMap::new();
     for pin in pins {
         let pool = pin.identity.pool.as_str();
         if pool != CONTROLLERS_POOL && !pools.iter().any(|p| p.name == pool) {
-            *removed.entry(pool).or_default() += pin.replicas;
+            *unknown.entry(pool).or_default() += pin.replicas;
         }
     }
-    removed
-        .into_iter()
-        .filter(|(_, replicas)| *replicas > 0)
+    let with_nodes = unknown.into_iter().filter(|(_, replicas)| *replicas > 0);
+    with_nodes
         .map(|(pool, replicas)| {
             Refusal::new(
-                Reason::ScaleDownUnsupported,
+                Reason::InvalidSpec,
                 format!("spec.nodePools[{pool}]"),
                 format!(
-                    "the pool is gone from the spec and has {replicas} nodes. Their replicas must be \
-                     moved to other brokers first, which is not supported yet: put the pool back"
+                    "the pool is gone from the spec, volumes of {replicas} nodes of it are kept, and nothing says what their \
+                     pods were made of: put the pool back, and take it out once the cluster is ready; or delete the claims \
+                     with the label {POOL_LABEL}={pool} if their records are no longer wanted"
                 ),
             )
         })

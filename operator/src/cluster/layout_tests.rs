@@ -152,10 +152,11 @@ proptest! {
             let mut before: Option<BTreeSet<i32>> = None;
             for _ in 0..=*steps {
                 let made = layout("c", &pools, None, &zones, &pinned).expect("no spec is refused");
-                let now = pins(&made, &pools);
+                let mut now = pins(&made, &pools);
                 for old in &pinned {
                     let new = now.iter().find(|pin| pin.identity == old.identity);
-                    prop_assert!(new.is_some_and(|new| new.replicas >= old.replicas), "{:?}", old);
+                    let kept = new.map_or(old.replicas == 0, |new| new.replicas >= old.replicas);
+                    prop_assert!(kept, "{:?}", old);
                 }
                 let sets = made.pools.iter().flatten().chain(&made.controllers);
                 let ids: Vec<i32> = sets.clone().flat_map(|set| set.ids()).collect();
@@ -172,6 +173,10 @@ proptest! {
                 if let Some(before) = &before {
                     prop_assert_eq!(&leaving, before);
                 }
+                // Kept volumes hold the ids of sets that are gone.
+                let gone = pinned.into_iter().filter(|old| !now.iter().any(|new| new.identity == old.identity));
+                now.extend(gone.collect::<Vec<_>>());
+                now.sort_by_key(|pin| pin.identity.first_id);
                 pinned = now;
                 // What goes next has gone.
                 let Some(next) = next_leaving(made.pools.iter().flatten()) else { break };

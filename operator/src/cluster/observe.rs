@@ -18,7 +18,7 @@ use super::{
     error::Error,
     layout::Pin,
     node_zones::node_zones,
-    pins::{pinned_zones, pins},
+    pins::{controller_zones, pinned_zones, pins},
     pods::PodView,
     safety::Answers,
 };
@@ -46,6 +46,8 @@ pub struct Observed {
     pub pins: Vec<Pin>,
     /// The zones that the cluster is pinned to, if it is.
     pub pinned_zones: Option<Vec<String>>,
+    /// The zones that the controllers were made in, if they are there.
+    pub controller_zones: Option<Vec<String>>,
     /// The zones of the nodes. Only read while the cluster is not pinned.
     pub node_zones: NodeZones,
     /// What the brokers say.
@@ -96,6 +98,7 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
     let kafka = ask_brokers(cluster, &pods, ctx).await;
     Ok(Observed {
         pins: pins(&sets, &claims),
+        controller_zones: controller_zones(&sets),
         sets,
         pods,
         claims,

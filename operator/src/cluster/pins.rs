@@ -5,13 +5,53 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::PersistentVolumeClaim};
 use kube::ResourceExt;
 
-use super::layout::{Identity, Pin};
-use crate::names::{IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, ZONES_ANNOTATION};
+use super::layout::{BLOCK, Identity, Pin};
+use crate::{
+    kafka::KafkaView,
+    names::{CONTROLLERS_POOL, IDENTITY_ANNOTATION, LEFT_ANNOTATION, REPLICAS_ANNOTATION, ZONES_ANNOTATION},
+};
 
-/// The zones that are written on the sets.
+/// The zones that are written on the sets of the brokers.
 pub(super) fn pinned_zones(sets: &[StatefulSet]) -> Option<Vec<String>> {
-    let written = sets.iter().find_map(|set| set.annotations().get(ZONES_ANNOTATION))?;
+    let of_brokers = |set: &&StatefulSet| identity(set.annotations()).is_none_or(|it| it.pool != CONTROLLERS_POOL);
+    sets.iter().filter(of_brokers).find_map(written_zones)
+}
+
+/// The zones that the controllers were made in, which stay theirs: their volumes do not move.
+pub(super) fn controller_zones(sets: &[StatefulSet]) -> Option<Vec<String>> {
+    let of_controllers = |set: &&StatefulSet| identity(set.annotations()).is_some_and(|it| it.pool == CONTROLLERS_POOL);
+    sets.iter().find(of_controllers).and_then(written_zones)
+}
+
+fn written_zones(set: &StatefulSet) -> Option<Vec<String>> {
+    let written = set.annotations().get(ZONES_ANNOTATION)?;
     Some(written.split(',').filter(|zone| !zone.is_empty()).map(str::to_owned).collect())
+}
+
+/// The pins, with the nodes that left and yet hold replicas: a topic can be made in the moment when a broker goes. They
+/// come back, and leave anew once they are empty.
+pub(super) fn with_holders(pins: &[Pin], view: &KafkaView) -> Vec<Pin> {
+    let holders: BTreeSet<i32> = view.partitions.iter().flat_map(|partition| &partition.replicas).copied().collect();
+    let mut pins = pins.to_vec();
+    for pin in pins.iter_mut().filter(|pin| pin.identity.pool != CONTROLLERS_POOL) {
+        let first = pin.identity.first_id;
+        if let Some(highest) = holders.range(first..first + BLOCK).next_back() {
+            pin.replicas = pin.replicas.max(highest - first + 1);
+        }
+    }
+    pins
+}
+
+/// Whether the broker of a claim has left.
+pub(super) fn has_left(claim: &PersistentVolumeClaim) -> bool {
+    claim.annotations().contains_key(LEFT_ANNOTATION)
+}
+
+/// Whose claim it is, and of which node.
+pub(super) fn owner_of(claim: &PersistentVolumeClaim) -> Option<(Identity, i32)> {
+    let identity = identity(claim.annotations())?;
+    let id = claim.name_any().rsplit('-').next()?.parse::<i32>().ok()?;
+    Some((identity, id))
 }
 
 /// What is written on the sets, and on the claims of sets that are gone.
@@ -25,12 +65,9 @@ pub(super) fn pins(sets: &[StatefulSet], claims: &[PersistentVolumeClaim]) -> Ve
     }
     let there: BTreeSet<String> = pins.keys().cloned().collect();
     for claim in claims.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none()) {
-        let Some(identity) = identity(claim.annotations()) else { continue };
-        let Some(ordinal) = claim.name_any().rsplit('-').next().and_then(|o| o.parse::<i32>().ok()) else {
-            continue;
-        };
+        let Some((identity, id)) = owner_of(claim) else { continue };
         if !there.contains(&identity.set) {
-            let replicas = ordinal - identity.first_id + 1;
+            let replicas = if has_left(claim) { 0 } else { id - identity.first_id + 1 };
             let pin =
                 pins.entry(identity.set.clone()).or_insert_with(|| Pin { identity: identity.clone(), replicas: 0 });
             pin.replicas = pin.replicas.max(replicas);
@@ -76,16 +113,42 @@ mod tests {
 
     #[test]
     fn claims_remember_sets_that_are_gone() {
-        let claim = |name: &str| -> PersistentVolumeClaim {
+        let claim = |name: &str, left: bool| -> PersistentVolumeClaim {
             let identity = json!({ "clusterId": "id", "set": "s", "pool": "p", "zone": "z", "firstId": 1000 });
-            serde_json::from_value(json!({ "metadata": {
+            let mut claim = json!({ "metadata": {
                 "name": name,
                 "annotations": { IDENTITY_ANNOTATION: identity.to_string() },
-            }}))
-            .expect("a claim")
+            }});
+            if left {
+                claim["metadata"]["annotations"][LEFT_ANNOTATION] = "true".into();
+            }
+            serde_json::from_value(claim).expect("a claim")
         };
-        let found = pins(&[], &[claim("data-s-1000"), claim("data-s-1002")]);
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].identity.first_id, found[0].replicas), (1000, 3));
+        let found = |claims: &[PersistentVolumeClaim]| {
+            let pins = pins(&[], claims);
+            pins.iter().map(|pin| (pin.identity.first_id, pin.replicas)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[claim("data-s-1000", false), claim("data-s-1002", false)]), [(1000, 3)]);
+        assert_eq!(found(&[claim("data-s-1000", false), claim("data-s-1002", true)]), [(1000, 1)]);
+        // The name and the ids stay taken.
+        assert_eq!(found(&[claim("data-s-1000", true)]), [(1000, 0)]);
+    }
+
+    #[test]
+    fn a_node_that_left_with_a_replica_comes_back() {
+        let identity = Identity {
+            cluster_id: "id".to_owned(),
+            set: "s".to_owned(),
+            pool: "p".to_owned(),
+            zone: None,
+            first_id: 1000,
+            controller: false,
+        };
+        let pins = [Pin { identity, replicas: 2 }];
+        let holding = |replicas: &[i32]| {
+            let partition = crate::kafka::PartitionView { replicas: replicas.to_vec(), ..Default::default() };
+            with_holders(&pins, &KafkaView { partitions: vec![partition], ..KafkaView::default() })[0].replicas
+        };
+        assert_eq!((holding(&[0, 1000]), holding(&[1002]), holding(&[2000])), (2, 3, 2));
     }
 }

@@ -9,6 +9,7 @@ use odradek_crds::{
 
 use super::{
     layout::SetLayout,
+    leave,
     observe::{KafkaState, Observed},
     plan::{Action, Plan},
     pods::PodView,
@@ -131,6 +132,7 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
         InSync::Unknown(why) => Verdict::new("InSync", Truth::Unknown, "Unknown", why),
     };
     let rolling = plan.steps.iter().find(|step| matches!(step.action, Action::Roll(_)));
+    let leaving = plan.steps.iter().find(|step| matches!(step.action, Action::Leave(_)));
     let reconciling = match (plan.steps.first(), waiting.first()) {
         (Some(_), None) if let Some((reason, why)) = plan.held(valid, observed) => {
             Verdict::new("Reconciling", false, reason, why)
@@ -138,16 +140,23 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
         (None, None) => Verdict::new("Reconciling", false, "UpToDate", "Everything is as the spec says"),
         (None, Some(first)) => Verdict::new("Reconciling", true, "WaitingForPods", format!("Waiting for {first}")),
         (Some(_), _) => {
-            let step = rolling.or(plan.steps.first());
+            let step = rolling.or(leaving).or(plan.steps.first());
             let text = step.map(|step| match &step.blocked_by {
                 Some(why) => format!("{step}; waits: {why}"),
                 None => step.to_string(),
             });
-            let reason = if rolling.is_some() { "Rolling" } else { "Applying" };
+            let reason = match (rolling, leaving) {
+                (Some(_), _) => "Rolling",
+                (None, Some(_)) => "ScalingDown",
+                (None, None) => "Applying",
+            };
             Verdict::new("Reconciling", true, reason, text.unwrap_or_default())
         }
     };
-    let stalled = Verdict::new("Stalled", false, "Progressing", "Nothing needs a person");
+    let stalled = match leave::never(valid, observed) {
+        Some(why) => Verdict::new("Stalled", true, "ScaleDownBlocked", why),
+        None => Verdict::new("Stalled", false, "Progressing", "Nothing needs a person"),
+    };
     vec![ready, in_sync, reconciling, stalled]
 }
 

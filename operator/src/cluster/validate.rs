@@ -8,7 +8,9 @@ use super::{
     config,
     image::image,
     layout::{Layout, SetLayout, layout},
-    observe::Observed,
+    observe::{KafkaState, Observed},
+    pins::with_holders,
+    removed::{self, removed_pools},
     zones::zones,
 };
 use crate::{
@@ -29,16 +31,23 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
     let mut refusals = Vec::new();
     let cluster_id = keep(&mut refusals, cluster_id(cluster, observed).map_err(|r| vec![r]));
     let zones = keep(&mut refusals, zones(&spec.rack, observed).map_err(|r| vec![r]));
-    let brokers = spec.node_pools.iter().map(|pool| pool.replicas).sum();
-    let config = keep(&mut refusals, config::effective(&spec.config, brokers));
+    let pins = match &observed.kafka {
+        KafkaState::View(view) if cluster_id.as_ref() == Some(&view.cluster_id) => with_holders(&observed.pins, view),
+        _ => observed.pins.clone(),
+    };
+    let wanted = spec.node_pools.iter().map(|pool| pool.replicas).sum();
+    let there: i32 = pins.iter().filter(|pin| pin.identity.pool != CONTROLLERS_POOL).map(|pin| pin.replicas).sum();
+    let config = keep(&mut refusals, config::effective(&spec.config, there.max(wanted), wanted));
     let windows = keep(&mut refusals, windows(&spec.maintenance_time_windows));
     refusals.extend(listeners(cluster));
     let wanted_controllers = spec.controllers.as_ref().and_then(|controllers| controllers.replicas);
+    let declared: Vec<NodePool> =
+        spec.node_pools.iter().cloned().chain(removed_pools(&spec.node_pools, &observed.sets)).collect();
     let laid = zones.as_ref().and_then(|zones| {
-        let laid = layout(&name, &spec.node_pools, wanted_controllers, zones, &observed.pins);
+        let laid = layout(&name, &declared, wanted_controllers, zones, &pins);
         keep(&mut refusals, laid)
     });
-    let pools = laid.map(|layout| pools(cluster, layout));
+    let pools = laid.map(|layout| pools(cluster, &declared, layout));
     for pool in pools.iter().flat_map(|(pools, controllers)| pools.iter().chain(controllers)) {
         refusals.extend(shrunk(pool, observed));
     }
@@ -62,6 +71,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
             .map(|listener| ClientListener { name: listener.name.clone(), port: listener.port })
             .collect(),
         topology_key: spec.rack.topology_key.clone(),
+        controller_zones: observed.controller_zones.clone().unwrap_or_else(|| zones.clone()),
         zones,
         config,
         pools,
@@ -152,7 +162,7 @@ fn listeners(cluster: &KafkaCluster) -> Vec<Refusal> {
         .collect()
 }
 
-fn pools(cluster: &KafkaCluster, layout: Layout) -> (Vec<Pool>, Option<Pool>) {
+fn pools(cluster: &KafkaCluster, declared: &[NodePool], layout: Layout) -> (Vec<Pool>, Option<Pool>) {
     let pool = |pool: &NodePool, sets: Vec<SetLayout>| {
         // In one order, so that the order in the spec changes nothing.
         let mut roles = pool.roles.clone();
@@ -164,9 +174,10 @@ fn pools(cluster: &KafkaCluster, layout: Layout) -> (Vec<Pool>, Option<Pool>) {
             storage: storage(&pool.storage, BROKER_SIZE),
             resources: pool.resources.clone(),
             template: pool.template.clone().unwrap_or_default(),
+            declared: Some(removed::declared(pool)),
         }
     };
-    let pools = cluster.spec.node_pools.iter().zip(layout.pools).map(|(p, sets)| pool(p, sets)).collect();
+    let pools = declared.iter().zip(layout.pools).map(|(p, sets)| pool(p, sets)).collect();
     let said = cluster.spec.controllers.clone().unwrap_or_default();
     let controllers = layout.controllers.map(|set| Pool {
         name: CONTROLLERS_POOL.to_owned(),
@@ -175,6 +186,7 @@ fn pools(cluster: &KafkaCluster, layout: Layout) -> (Vec<Pool>, Option<Pool>) {
         storage: storage(&said.storage, CONTROLLER_SIZE),
         resources: said.resources,
         template: said.template.unwrap_or_default(),
+        declared: None,
     });
     (pools, controllers)
 }

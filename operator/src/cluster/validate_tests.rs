@@ -1,10 +1,7 @@
 use odradek_crds::KafkaCluster;
 
 use super::*;
-use crate::cluster::{
-    fixtures::{IMAGE, all_there, cluster, nothing, valid},
-    layout::{Identity, Pin},
-};
+use crate::cluster::fixtures::{IMAGE, all_there, cluster, nothing, valid, with_pins};
 
 fn refused(cluster: &KafkaCluster, observed: &Observed) -> Vec<String> {
     let refusals = validate(cluster, observed, IMAGE).expect_err("refused");
@@ -13,22 +10,7 @@ fn refused(cluster: &KafkaCluster, observed: &Observed) -> Vec<String> {
 
 /// What the next reconcile reads of a cluster that was made.
 fn made(spec: &str) -> Observed {
-    let valid = valid(spec);
-    let mut observed = all_there(&valid);
-    for pool in valid.all_pools() {
-        observed.pins.extend(pool.sets.iter().map(|set| Pin {
-            identity: Identity {
-                cluster_id: valid.cluster_id.clone(),
-                set: set.name.clone(),
-                pool: pool.name.clone(),
-                zone: set.zone.clone(),
-                first_id: set.first_id,
-                controller: pool.has(Role::Controller),
-            },
-            replicas: set.replicas,
-        }));
-    }
-    observed
+    with_pins(&valid(spec), all_there(&valid(spec)))
 }
 
 #[test]
@@ -61,22 +43,36 @@ fn what_cannot_work_is_refused_with_its_field() {
         observed.pins[0].identity.cluster_id = "other".to_owned();
         observed
     };
+    // Nothing says what the pods of a pool were made of when only its claims are there.
+    let mut claims_only = made("{}");
+    claims_only.sets.clear();
     insta::assert_yaml_snapshot!([
         refused(&cluster("config: { num.io.thread: 8 }"), &running),
         refused(&cluster("config: { log.retention.ms: soon, broker.rack: a }"), &running),
         refused(&cluster("config: { min.insync.replicas: 4 }"), &running),
         refused(&cluster("config: { default.replication.factor: 5 }"), &running),
-        refused(&cluster("nodePools: [{ name: broker, replicas: 2 }]"), &running),
-        refused(&cluster("nodePools: [{ name: other, replicas: 3 }]"), &running),
+        refused(&cluster("nodePools: [{ name: other, replicas: 3 }]"), &claims_only),
         refused(&cluster("controllers: { replicas: 5 }"), &running),
         refused(&cluster("nodePools: [{ name: broker, storage: { size: 5Gi } }]"), &running),
         refused(&cluster("nodePools: [{ name: broker, storage: { type: ephemeral } }]"), &running),
         refused(&cluster("controllers: { storage: { size: 500Mi } }"), &running),
-        refused(&cluster("rack: { zones: [zone-a, zone-b] }"), &running),
+        refused(&cluster("rack: { zones: [zone-a, -b] }"), &running),
         refused(&cluster("listeners: [{ name: x, port: 9094, type: loadbalancer }]"), &nothing()),
         refused(&cluster("{}"), &Observed::default()),
         refused(&cluster("{}"), &two_ids),
     ]);
+}
+
+#[test]
+fn a_removed_pool_is_known_until_its_brokers_have_left() {
+    let renamed = "nodePools: [{ name: other, replicas: 3 }]";
+    let after = validate(&cluster(renamed), &made("{}"), IMAGE).expect("valid");
+    let pools: Vec<_> = after.pools.iter().map(|pool| (pool.name.as_str(), pool.replicas())).collect();
+    assert_eq!(pools, [("other", 3), ("broker", 3)]);
+    assert_eq!(after.leaving().into_iter().collect::<Vec<_>>(), [0, 1000, 2000]);
+    let before = &valid("{}").pools[0];
+    let removed = &after.pools[1];
+    assert_eq!((&removed.storage, &removed.declared), (&before.storage, &before.declared));
 }
 
 #[test]

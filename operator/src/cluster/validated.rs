@@ -32,9 +32,11 @@ pub struct Validated {
     pub topology_key: String,
     /// The zones that the cluster is pinned to.
     pub zones: Vec<String>,
+    /// The zones of the controllers that are no brokers: those that the cluster had when they were made.
+    pub controller_zones: Vec<String>,
     /// Configuration of brokers and controllers, defaults included.
     pub config: BrokerConfig,
-    /// The pools of brokers.
+    /// The pools of brokers: those of the spec, then those that were taken out of it and have yet to leave.
     pub pools: Vec<Pool>,
     /// The controllers that are no brokers.
     pub controllers: Option<Pool>,
@@ -88,6 +90,8 @@ pub struct Pool {
     pub resources: Option<Resources>,
     /// Additions to its pods.
     pub template: PodTemplate,
+    /// What the spec says of it, as it is written on its sets; nothing for the controllers.
+    pub declared: Option<String>,
 }
 
 /// Where the nodes of a pool keep their data.
@@ -99,7 +103,7 @@ pub struct PoolStorage {
     pub size: String,
     /// StorageClass of the claims.
     pub class: Option<String>,
-    /// Whether claims go with the cluster.
+    /// Whether claims go with the cluster, and with brokers that leave.
     pub delete_claim: bool,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use odradek_client::{BrokerDescription, ConfigOp, PartitionReassignment, TopicDescription};
 
-use super::{ConfigChange, KafkaFailure, live::LiveAdmin};
+use super::{ConfigChange, KafkaFailure, failure::BROKER_ID_NOT_REGISTERED, live::LiveAdmin};
 
 /// Calls about the cluster as a whole.
 pub trait ClusterAdmin: Send + Sync {
@@ -13,6 +13,8 @@ pub trait ClusterAdmin: Send + Sync {
     fn view(&self) -> BoxFuture<'_, Result<KafkaView, KafkaFailure>>;
     /// Makes the preferred replicas of these partitions their leaders, each where it can.
     fn elect_preferred<'a>(&'a self, partitions: &'a [(String, i32)]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
+    /// Takes the registration of a broker away. One that is away already is no error.
+    fn unregister(&self, id: i32) -> BoxFuture<'_, Result<(), KafkaFailure>>;
     /// Changes the configuration that all brokers take while they run. All or nothing.
     fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
 }
@@ -146,6 +148,15 @@ impl ClusterAdmin for LiveAdmin {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn unregister(&self, id: i32) -> BoxFuture<'_, Result<(), KafkaFailure>> {
+        Box::pin(async move {
+            match self.admin.unregister_broker(id).await.map_err(KafkaFailure::from) {
+                Err(failure) if failure.is(BROKER_ID_NOT_REGISTERED) => Ok(()),
+                done => done,
+            }
         })
     }
 

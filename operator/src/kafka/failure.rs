@@ -24,6 +24,8 @@ pub enum KafkaFailure {
 pub const INVALID_REPLICATION_FACTOR: i16 = KafkaError::INVALID_REPLICATION_FACTOR;
 /// Kafka's code of a topic that is there already.
 pub const TOPIC_ALREADY_EXISTS: i16 = KafkaError::TOPIC_ALREADY_EXISTS;
+/// Kafka's code of a broker that is not registered.
+pub(super) const BROKER_ID_NOT_REGISTERED: i16 = KafkaError::BROKER_ID_NOT_REGISTERED;
 /// Kafka's code of a topic that is not there.
 pub(super) const UNKNOWN_TOPIC: i16 = KafkaError::UNKNOWN_TOPIC_OR_PARTITION;
 

@@ -13,7 +13,7 @@ use crate::cluster::validate::{Pool, Validated};
 pub(super) fn affinity(cluster: &Validated, pool: &Pool, zone: Option<&str>) -> Option<Affinity> {
     let zones: Vec<String> = match zone {
         Some(zone) => vec![zone.to_owned()],
-        None => cluster.zones.clone(),
+        None => zones_of(cluster, pool).to_vec(),
     };
     let mut affinity = pool.template.affinity.clone();
     if zones.is_empty() {
@@ -50,9 +50,15 @@ pub(super) fn spread(cluster: &Validated, pool: &Pool, zone: Option<&str>) -> Ve
         ..TopologySpreadConstraint::default()
     };
     let mut constraints = Vec::new();
-    if zone.is_none() && cluster.zones.len() > 1 {
+    if zone.is_none() && zones_of(cluster, pool).len() > 1 {
         constraints.push(constraint(&cluster.topology_key, true));
     }
     constraints.push(constraint("kubernetes.io/hostname", false));
     constraints
+}
+
+/// The zones of a set that is pinned to none of them. Brokers only have such a set from the time when the cluster knew no
+/// zones, and their volumes do not move.
+fn zones_of<'a>(cluster: &'a Validated, pool: &Pool) -> &'a [String] {
+    if pool.has(Role::Broker) { &[] } else { &cluster.controller_zones }
 }

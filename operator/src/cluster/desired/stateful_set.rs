@@ -20,7 +20,9 @@ use crate::{
         layout::{Identity, SetLayout},
         validate::{Pool, Validated},
     },
-    names::{self, IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION},
+    names::{
+        self, DECLARED_ANNOTATION, IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION,
+    },
 };
 
 /// The StatefulSet of a pool in a zone.
@@ -30,12 +32,15 @@ pub fn stateful_set(cluster: &Validated, pool: &Pool, set: &SetLayout) -> Statef
     metadata.labels.get_or_insert_default().extend(set_labels(cluster, pool, set));
     let template = pod::template(cluster, pool, set);
     let template_json = serde_json::to_string(&template).unwrap_or_default();
-    metadata.annotations = Some(BTreeMap::from([
+    let zones = if pool.has(Role::Broker) { &cluster.zones } else { &cluster.controller_zones };
+    let mut annotations = BTreeMap::from([
         (IDENTITY_ANNOTATION.to_owned(), identity.clone()),
         (TEMPLATE_ANNOTATION.to_owned(), format!("{:016x}", names::fnv1a(template_json.as_bytes()))),
         (REPLICAS_ANNOTATION.to_owned(), set.replicas.to_string()),
-        (ZONES_ANNOTATION.to_owned(), cluster.zones.join(",")),
-    ]));
+        (ZONES_ANNOTATION.to_owned(), zones.join(",")),
+    ]);
+    annotations.extend(pool.declared.iter().map(|declared| (DECLARED_ANNOTATION.to_owned(), declared.clone())));
+    metadata.annotations = Some(annotations);
     let claims =
         (pool.storage.type_ == StorageType::PersistentClaim).then(|| vec![claim(cluster, pool, set, identity)]);
     StatefulSet {

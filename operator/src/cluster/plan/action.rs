@@ -35,6 +35,17 @@ pub enum Action {
     },
     /// Deletes pods, so that their sets make them anew from the present template.
     Roll(RollSet),
+    /// Stops a broker for good.
+    Leave(Box<Leave>),
+    /// Takes the registration of a broker away that is gone.
+    Unregister(i32),
+    /// Writes on a claim whether its broker has left.
+    MarkClaim {
+        /// Its name.
+        claim: String,
+        /// Whether it has.
+        left: bool,
+    },
     /// Makes the preferred replicas of these partitions their leaders.
     ElectLeaders(Vec<(String, i32)>),
     /// Keeps the lease to stop these pods.
@@ -54,6 +65,17 @@ pub struct RollSet {
     pub zone: Option<String>,
 }
 
+/// A broker that goes for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leave {
+    /// Its id.
+    pub id: i32,
+    /// Its pod, which is the last one of its set.
+    pub pod: String,
+    /// Its set with one node fewer.
+    pub set: Object,
+}
+
 impl Action {
     /// The action in one word.
     pub fn verb(&self) -> &'static str {
@@ -65,6 +87,9 @@ impl Action {
             Action::ExpandClaim { .. } => "ExpandClaim",
             Action::Roll(set) if set.zone.is_some() => "RollZone",
             Action::Roll(_) => "RollPod",
+            Action::Leave(_) => "Leave",
+            Action::Unregister(_) => "Unregister",
+            Action::MarkClaim { .. } => "MarkClaim",
             Action::ElectLeaders(_) => "ElectLeaders",
             Action::RenewLease(_) => "RenewLease",
             Action::ReleaseLease => "ReleaseLease",
@@ -84,6 +109,9 @@ impl Action {
                 let names: Vec<&str> = set.pods.iter().map(|pod| pod.name.as_str()).collect();
                 format!("Pod/{}", names.join(","))
             }
+            Action::Leave(leave) => format!("Pod/{}", leave.pod),
+            Action::Unregister(id) => format!("Broker/{id}"),
+            Action::MarkClaim { claim, .. } => format!("PersistentVolumeClaim/{claim}"),
             Action::ElectLeaders(partitions) => format!("Partitions/{}", partitions.len()),
             Action::RenewLease(_) | Action::ReleaseLease => "Lease/restart".to_owned(),
             Action::ConfigureBrokers(changes) => {
@@ -100,10 +128,13 @@ impl Action {
                 [pod] => Some(pod.id),
                 _ => None,
             },
+            Action::Leave(leave) => Some(leave.id),
+            Action::Unregister(id) => Some(*id),
             Action::Create(_)
             | Action::Update(_)
             | Action::Remove { .. }
             | Action::ExpandClaim { .. }
+            | Action::MarkClaim { .. }
             | Action::ElectLeaders(_)
             | Action::RenewLease(_)
             | Action::ReleaseLease

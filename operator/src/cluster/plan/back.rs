@@ -52,11 +52,17 @@ fn returned(cluster: &Validated, observed: &Observed, lease: &Lease) -> (Vec<Ste
             return (Vec::new(), Some(format!("{name} has yet to serve")));
         }
     }
+    // One that was stopped for good is not waited for, but it has to be gone.
+    let leaves = |id: &i32| !cluster.pools.iter().flat_map(|pool| &pool.sets).any(|set| set.ids().any(|of| of == *id));
+    if let Some(pod) = observed.pods.iter().find(|pod| lease.brokers.contains(&pod.id) && pod.broker && leaves(&pod.id))
+    {
+        return (Vec::new(), Some(format!("{} has yet to be gone", pod.name)));
+    }
     let view = match view(cluster, observed) {
         Ok(view) => view,
         Err(why) => return (Vec::new(), Some(why)),
     };
-    if let Some(id) = lease.brokers.iter().find(|id| !view.brokers.contains(id)) {
+    if let Some(id) = lease.brokers.iter().find(|id| !view.brokers.contains(id) && !leaves(id)) {
         return (Vec::new(), Some(format!("broker {id} is not registered with the controllers")));
     }
     let back = |id: &i32| lease.brokers.contains(id);

@@ -19,13 +19,14 @@ use crate::{
 mod action;
 mod back;
 mod dynamic;
+mod leave;
 mod order;
 mod progress;
 mod prune;
 mod roll;
 mod shape;
 
-pub use action::{Action, RollSet};
+pub use action::{Action, Leave, RollSet};
 pub use back::LEASE;
 
 /// Steps in the order in which they are taken.
@@ -94,6 +95,12 @@ pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError
     steps.extend(dynamic::dynamic(cluster, observed));
     let (after, waits) = back::back(cluster, observed);
     steps.extend(after);
+    let leaving = leave::leave(cluster, observed, &objects, waits.as_ref());
+    let goes = leaving.iter().find(|step| step.blocked_by.is_none()).map(|step| step.action.target());
+    // Pods stop for one reason at a time.
+    let waits = waits.or_else(|| goes.map(|goes| format!("{goes} leaves first")));
+    steps.extend(leaving);
+    steps.extend(leave::leftovers(cluster, observed));
     let stale = order::stale(cluster, observed, &target);
     let pending = stale.batches.iter().flat_map(|batch| &batch.pods).map(|pod| pod.name.clone()).collect();
     steps.extend(roll::roll(cluster, observed, &target, &stale, waits));
@@ -112,7 +119,9 @@ fn wanted(cluster: &Validated, observed: &Observed) -> Result<(Vec<Object>, Targ
 /// What the active controller has to be asked before the plan can be made.
 pub fn questions(cluster: &Validated, observed: &Observed) -> Vec<NodeSet> {
     let Ok((_, target)) = wanted(cluster, observed) else { return Vec::new() };
-    order::questions(&order::stale(cluster, observed, &target))
+    let mut questions = order::questions(&order::stale(cluster, observed, &target));
+    questions.extend(cluster.next_leaving().map(super::leave::question));
+    questions
 }
 
 #[cfg(test)]
@@ -122,5 +131,7 @@ mod tests;
 mod model;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod scale_model;
 #[cfg(test)]
 mod world;

@@ -19,8 +19,11 @@ use crate::{
     context::Context,
     failpoint,
     kafka::KafkaFailure,
+    names::LEFT_ANNOTATION,
 };
 
+mod lease;
+mod leave;
 mod roll;
 
 /// Objects that are applied side by side.
@@ -80,8 +83,14 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
         }
         Action::ExpandClaim { claim, size } => apply::expand_claim(client, &namespace, claim, size).await,
         Action::Roll(set) => roll::roll(client, valid, observed, set).await,
-        Action::RenewLease(set) => roll::renew(valid, observed, set).await,
-        Action::ReleaseLease => roll::release(valid, observed).await,
+        Action::RenewLease(set) => lease::renew(valid, observed, set).await,
+        Action::Leave(leave) => leave::leave(client, valid, observed, leave).await,
+        Action::Unregister(id) => kafka("unregister a broker", ctx.kafka.of(cluster).unregister(*id).await),
+        Action::MarkClaim { claim, left } => {
+            let value = left.then_some("true");
+            apply::annotate_claim(client, &namespace, claim, LEFT_ANNOTATION, value).await
+        }
+        Action::ReleaseLease => lease::release(valid, observed).await,
         Action::ElectLeaders(partitions) => {
             kafka("elect preferred leaders", ctx.kafka.of(cluster).elect_preferred(partitions).await)
         }

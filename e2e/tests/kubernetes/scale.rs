@@ -1,0 +1,290 @@
+//! A cluster that grows, shrinks and follows its zones, under load, record by record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use odradek_e2e::kubernetes::{
+    AddedNode, Clients, Namespace, cluster_tool, compare, condition, in_namespace, name, node_in,
+};
+use odradek_e2e::tools::root;
+use odradek_e2e::wait;
+use serde_json::Value;
+
+/// A change of the number of brokers, with what has to be moved.
+const LONG: Duration = Duration::from_secs(240);
+const A_SECOND: usize = 500;
+const CLAIMS: &str = "odradek.dev/cluster=demo,odradek.dev/pool=broker";
+
+/// `examples/cluster.yaml`.
+fn example() -> Result<String> {
+    Ok(std::fs::read_to_string(root().join("examples/cluster.yaml"))?)
+}
+
+/// Asks for so many brokers.
+fn ask(namespace: &Namespace, replicas: i32) -> Result<()> {
+    let patch = format!(r#"[{{"op":"replace","path":"/spec/nodePools/0/replicas","value":{replicas}}}]"#);
+    namespace.kubectl(&["patch", "kafkacluster/demo", "--type", "json", "--patch", &patch]).map(drop)
+}
+
+/// Waits until there are exactly so many brokers and nothing is left to do.
+fn settled(namespace: &Namespace, brokers: usize) -> Result<Value> {
+    let began = Instant::now();
+    let cluster = namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+        let status = &cluster["status"];
+        let current = status["observedGeneration"] == cluster["metadata"]["generation"];
+        let is = |type_: &str, value: &str| condition(cluster, type_).is_some_and(|c| c["status"] == value);
+        let there = status["brokersReady"] == format!("{brokers}/{brokers}");
+        let calm = is("Ready", "True") && is("InSync", "True") && is("Reconciling", "False");
+        if current && there && calm { Ok(cluster.clone()) } else { Err(status.to_string()) }
+    })?;
+    eprintln!("scale: {brokers} brokers after {:.1} s", began.elapsed().as_secs_f64());
+    Ok(cluster)
+}
+
+/// The ids of the brokers by what the brokers themselves say, and the replicas of each.
+fn brokers(namespace: &Namespace) -> Result<BTreeMap<i32, usize>> {
+    let (_forward, admin) = namespace.admin()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let described = runtime.block_on(admin.describe_cluster())?;
+    let topics = runtime.block_on(admin.list_topics())?;
+    let mut brokers: BTreeMap<i32, usize> = described.brokers.iter().map(|broker| (broker.id, 0)).collect();
+    for id in topics.iter().flat_map(|topic| &topic.partitions).flat_map(|partition| &partition.replicas) {
+        *brokers.get_mut(id).with_context(|| format!("{id} holds replicas and is not registered"))? += 1;
+    }
+    Ok(brokers)
+}
+
+fn ids(namespace: &Namespace) -> Result<Vec<i32>> {
+    Ok(brokers(namespace)?.into_keys().collect())
+}
+
+/// The claims of the brokers with their UIDs, and whether they are marked as those of brokers that left.
+fn claims(namespace: &Namespace) -> Result<BTreeMap<String, (String, bool)>> {
+    let claims = namespace.list("persistentvolumeclaims", CLAIMS)?;
+    let of = |claim: &Value| {
+        let left = claim["metadata"]["annotations"]["odradek.dev/left"].is_string();
+        (name(claim).to_owned(), (claim["metadata"]["uid"].as_str().unwrap_or_default().to_owned(), left))
+    };
+    Ok(claims.iter().map(of).collect())
+}
+
+fn left(namespace: &Namespace) -> Result<Vec<String>> {
+    let claims = claims(namespace)?;
+    Ok(claims.into_iter().filter(|(_, (_, left))| *left).map(|(name, _)| name).collect())
+}
+
+#[test]
+fn three_become_five_and_three_again_under_load() -> Result<()> {
+    in_namespace("scale", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let clients = Clients::start(namespace)?;
+        let many = 40_000;
+        let mut producer = clients.produce("orders", 0, many, A_SECOND)?;
+        producer.wait_acknowledged(many / 40, LONG)?;
+        ask(namespace, 5)?;
+        settled(namespace, 5)?;
+        ensure!(ids(namespace)? == [0, 1, 1000, 1001, 2000], "{:?}", ids(namespace)?);
+        ask(namespace, 3)?;
+        settled(namespace, 3)?;
+        ensure!(ids(namespace)? == [0, 1000, 2000], "{:?}", ids(namespace)?);
+        ensure!(left(namespace)? == ["data-demo-broker-zone-a-1", "data-demo-broker-zone-b-1001"]);
+        let produced = producer.finish(LONG)?;
+        eprintln!("scale: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
+        compare(many, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+#[test]
+fn fewer_brokers_than_replicas_is_told_and_begins_nothing() -> Result<()> {
+    in_namespace("scale-blocked", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let pods = namespace.pod_uids()?;
+        ask(namespace, 2)?;
+        namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+            let stalled = condition(cluster, "Stalled").ok_or("no condition Stalled")?;
+            let message = stalled["message"].as_str().unwrap_or_default();
+            let told = stalled["reason"] == "ScaleDownBlocked" && message.contains("orders has 3");
+            if told { Ok(()) } else { Err(stalled.to_string()) }
+        })?;
+        // What else the spec says goes on.
+        namespace.patch("kafkacluster/demo", r#"{"config":{"log.retention.ms":86400000}}"#)?;
+        wait::until("the configuration is set", LONG, || {
+            let (_forward, admin) = namespace.admin().map_err(|error| format!("{error:#}"))?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+            let set = runtime.block_on(admin.describe_default_broker_configs()).map_err(|error| error.to_string())?;
+            let is = set.get("log.retention.ms").cloned().flatten();
+            if is.as_deref() == Some("86400000") { Ok(()) } else { Err(format!("{set:?}")) }
+        })?;
+        ensure!(namespace.pod_uids()? == pods, "pods went although nothing may");
+        // Taken back, it is as if it had not been.
+        ask(namespace, 3)?;
+        settled(namespace, 3)?;
+        ensure!(namespace.pod_uids()? == pods);
+        let zero =
+            example()?.replacen("    - name: broker\n      replicas: 3", "    - name: broker\n      replicas: 0", 1);
+        let zero = namespace.refused(&zero)?;
+        ensure!(zero.contains("a pool has at least one node"), "{zero}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn the_same_ids_and_volumes_come_back() -> Result<()> {
+    in_namespace("scale-again", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let clients = Clients::start(namespace)?;
+        let many = 120_000;
+        let mut producer = clients.produce("orders", 0, many, A_SECOND)?;
+        producer.wait_acknowledged(many / 100, LONG)?;
+        ask(namespace, 5)?;
+        settled(namespace, 5)?;
+        let first = claims(namespace)?;
+        ensure!(first.len() == 5 && left(namespace)?.is_empty(), "{first:?}");
+        for _ in 0..2 {
+            ask(namespace, 3)?;
+            settled(namespace, 3)?;
+            ensure!(left(namespace)?.len() == 2);
+            ask(namespace, 5)?;
+            settled(namespace, 5)?;
+            ensure!(claims(namespace)? == first, "{:?} and {first:?}", claims(namespace)?);
+            ensure!(ids(namespace)? == [0, 1, 1000, 1001, 2000], "{:?}", ids(namespace)?);
+        }
+        ask(namespace, 3)?;
+        settled(namespace, 3)?;
+        let produced = producer.finish(LONG)?;
+        compare(many, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn one_zone_becomes_three() -> Result<()> {
+    in_namespace("scale-zones", |namespace| {
+        let example = example()?;
+        let in_zones = |zones: &str| example.replacen("spec:\n", &format!("spec:\n  rack:\n    zones: [{zones}]\n"), 1);
+        namespace.apply(&in_zones("zone-a"))?;
+        namespace.wait_condition("kafkacluster/demo", "Ready", "True", LONG)?;
+        namespace.orders_topic()?;
+        ensure!(ids(namespace)? == [0, 1, 2], "{:?}", ids(namespace)?);
+        let clients = Clients::start(namespace)?;
+        let many = 40_000;
+        let mut producer = clients.produce("orders", 0, many, A_SECOND)?;
+        producer.wait_acknowledged(many / 40, LONG)?;
+        namespace.apply(&in_zones("zone-a, zone-b, zone-c"))?;
+        let cluster = settled(namespace, 3)?;
+        let of = |broker: &Value| broker["rack"].as_str().unwrap_or_default().to_owned();
+        let racks: BTreeSet<String> =
+            cluster["status"]["brokers"].as_array().context("brokers")?.iter().map(of).collect();
+        ensure!(racks.len() == 3, "{racks:?}");
+        let there = brokers(namespace)?;
+        ensure!(
+            there.len() == 3 && there.contains_key(&0) && there.values().all(|replicas| *replicas > 0),
+            "{there:?}"
+        );
+        let produced = producer.finish(LONG)?;
+        compare(many, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn pools_are_added_renamed_and_removed() -> Result<()> {
+    in_namespace("scale-pools", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let clients = Clients::start(namespace)?;
+        let many = 100_000;
+        let mut producer = clients.produce("orders", 0, many, A_SECOND)?;
+        producer.wait_acknowledged(many / 100, LONG)?;
+        let pools = |pools: &[(&str, i32)]| {
+            let of = |(pool, replicas): &(&str, i32)| {
+                let same = r#""resources":{"requests":{"cpu":"100m","memory":"128Mi"},"limits":{"memory":"512Mi"}},
+                    "storage":{"type":"persistent-claim","size":"1Gi"}"#;
+                format!(r#"{{"name":"{pool}","replicas":{replicas},{same}}}"#)
+            };
+            let pools: Vec<String> = pools.iter().map(of).collect();
+            namespace.patch("kafkacluster/demo", &format!(r#"{{"nodePools":[{}]}}"#, pools.join(",")))
+        };
+        pools(&[("broker", 3), ("more", 1)])?;
+        settled(namespace, 4)?;
+        // Renamed: the new pool is made first, and the old ones leave.
+        pools(&[("other", 3)])?;
+        settled(namespace, 3)?;
+        let there = brokers(namespace)?;
+        ensure!(there.keys().all(|id| *id >= 5000) && there.values().all(|replicas| *replicas > 0), "{there:?}");
+        let sets = namespace.list("statefulsets", "odradek.dev/cluster=demo")?;
+        let sets: Vec<&str> = sets.iter().map(name).collect();
+        let wanted = ["demo-controller", "demo-other-zone-a", "demo-other-zone-b", "demo-other-zone-c"];
+        ensure!(sets == wanted, "{sets:?}");
+        // The volumes of a pool that is gone are kept, and bring its ids back.
+        ensure!(left(namespace)?.len() == 3);
+        pools(&[("broker", 3)])?;
+        settled(namespace, 3)?;
+        ensure!(ids(namespace)? == [0, 1000, 2000], "{:?}", ids(namespace)?);
+        let produced = producer.finish(LONG)?;
+        compare(many, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn a_zone_that_is_lost_moves_nothing_and_comes_back() -> Result<()> {
+    in_namespace("scale-lost", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let clients = Clients::start(namespace)?;
+        let many = 40_000;
+        let mut producer = clients.produce("orders", 0, many, A_SECOND)?;
+        producer.wait_acknowledged(many / 40, LONG)?;
+        let before = brokers(namespace)?;
+        // The clients' pod is not in the zone that goes.
+        let at = namespace.get("pod/client")?["spec"]["nodeName"].clone();
+        let nodes = ["zone-a", "zone-b", "zone-c"].map(node_in).into_iter().collect::<Result<Vec<String>>>()?;
+        let lost = nodes.into_iter().find(|node| at != node.as_str()).context("a zone without the clients")?;
+        cluster_tool(&["stop-node", &lost])?;
+        let outcome = namespace.wait_condition("kafkacluster/demo", "InSync", "False", LONG);
+        let acknowledged = producer.wait_acknowledged(many / 2, LONG);
+        cluster_tool(&["start-node", &lost])?;
+        outcome?;
+        acknowledged?;
+        settled(namespace, 3)?;
+        ensure!(brokers(namespace)? == before, "{:?} and {before:?}", brokers(namespace)?);
+        let produced = producer.finish(LONG)?;
+        eprintln!("scale: a lost zone: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
+        compare(many, &produced.acknowledged, &clients.read_all("orders")?)
+    })
+}
+
+/// A zone whose name is no name of a StatefulSet.
+const NEW_ZONE: &str = "Zone_D.1";
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn a_new_zone_is_used_once_the_spec_says_so() -> Result<()> {
+    in_namespace("scale-new-zone", |namespace| {
+        namespace.demo_cluster()?;
+        namespace.orders_topic()?;
+        let _node = AddedNode::in_zone(NEW_ZONE)?;
+        ask(namespace, 4)?;
+        settled(namespace, 4)?;
+        ensure!(ids(namespace)? == [0, 1, 1000, 2000], "a zone was used that nobody named: {:?}", ids(namespace)?);
+        let zones = |zones: &str| namespace.patch("kafkacluster/demo", &format!(r#"{{"rack":{{"zones":[{zones}]}}}}"#));
+        zones(&format!(r#""zone-a","zone-b","zone-c","{NEW_ZONE}""#))?;
+        let cluster = settled(namespace, 4)?;
+        let in_new = |broker: &&Value| broker["rack"] == NEW_ZONE;
+        let there = cluster["status"]["brokers"].as_array().context("brokers")?.iter().filter(in_new).count();
+        ensure!(there == 1, "{}", cluster["status"]["brokers"]);
+        ensure!(ids(namespace)? == [0, 1000, 2000, 4000], "{:?}", ids(namespace)?);
+        // And out of it again, before its node goes.
+        zones(r#""zone-a","zone-b","zone-c""#)?;
+        settled(namespace, 4)?;
+        ensure!(ids(namespace)? == [0, 1, 1000, 2000], "{:?}", ids(namespace)?);
+        Ok(())
+    })
+}
