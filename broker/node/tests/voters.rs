@@ -203,6 +203,56 @@ fn with_auto_join_a_voter_that_lost_its_disk_takes_its_own_place_and_newcomers_j
     }
 }
 
+/// As the operator has it: lost disks are replaced by themselves, and somebody else decides how many voters there are.
+/// Controllers go and come back with the disks that they had.
+#[test]
+fn without_newcomers_auto_join_replaces_disks_and_leaves_the_number_of_voters_alone() {
+    for seed in 0..10 {
+        let mut world = world(1, seed);
+        let alone = world.machines.get_mut(&0).unwrap();
+        (alone.config.auto_join, alone.config.auto_join_newcomers) = (true, false);
+        for id in 1..3 {
+            world.newcomer(id, true);
+            world.machines.get_mut(&id).unwrap().config.auto_join_newcomers = false;
+            world.kill(id);
+        }
+        for round in 0..3 {
+            for id in 1..3 {
+                if world.machines[&id].node.is_none() {
+                    world.start(id);
+                }
+                world.run(10_000);
+                let before: Vec<u64> = (0..id).collect();
+                world.wait_for_voters(&before);
+                let own = directory(&world, id);
+                assert_eq!(add(&mut world, id, own), (0, String::new()), "seed {seed}, round {round}");
+            }
+            world.wait_for_voters(&[0, 1, 2]);
+            let lost = (world.active().unwrap() + round) % 3;
+            world.wipe(lost);
+            // The file names everybody by then: with itself alone in it an empty disk would begin a quorum of its own.
+            world.machines.get_mut(&lost).unwrap().config.voters = (0..3).map(|id| (id, vec![endpoint(id)])).collect();
+            world.start(lost);
+            world.wait_for_voters(&[0, 1, 2]);
+            for id in [2, 1] {
+                let own = directory(&world, id);
+                assert_eq!(remove(&mut world, id, own), (0, String::new()), "seed {seed}, round {round}");
+                assert_eq!(topic(&mut world, &format!("{round}-without-{id}")), 0, "seed {seed}");
+                // In one round they keep running, in the others they do not see what becomes of them.
+                if round == 1 {
+                    world.run(10_000);
+                }
+                let left: Vec<u64> = (0..id).collect();
+                world.wait_for_voters(&left);
+                if round != 1 {
+                    world.kill(id);
+                }
+            }
+        }
+        world.settle();
+    }
+}
+
 #[test]
 fn brokers_and_controllers_learn_addresses_that_they_were_not_configured_with() {
     let mut world = world(1, 4);

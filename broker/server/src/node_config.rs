@@ -99,6 +99,7 @@ pub fn controller(
         cluster_id,
         bootstrap_servers: quorum.bootstrap.len(),
         auto_join: quorum.auto_join,
+        auto_join_newcomers: config.own.auto_join_newcomers,
         endpoints: match voters.get(&id) {
             Some(endpoints) => endpoints.clone(),
             None => {

@@ -5,6 +5,7 @@ mod cluster;
 mod configs;
 mod leaders;
 mod log_dirs;
+mod quorum;
 mod reassignments;
 mod topics;
 pub mod types;

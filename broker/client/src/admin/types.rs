@@ -198,3 +198,46 @@ pub struct LogDirReplica {
     /// Whether it is a copy that moves here from another directory of the broker.
     pub future: bool,
 }
+
+/// The controllers' quorum, as its leader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumDescription {
+    /// The active controller.
+    pub leader: Option<i32>,
+    /// Its epoch.
+    pub leader_epoch: i32,
+    /// The offset behind the last committed entry.
+    pub high_watermark: i64,
+    /// Who votes, by id.
+    pub voters: Vec<QuorumReplica>,
+    /// Who follows without a vote, by id: controllers that may become voters, and brokers.
+    pub observers: Vec<QuorumReplica>,
+}
+
+/// A controller, or a broker that observes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumReplica {
+    /// `node.id`.
+    pub id: i32,
+    /// `directory.id` of its metadata folder. A controller with another disk is another voter.
+    pub directory_id: Uuid,
+    /// The offset behind its last entry; -1 when not known.
+    pub log_end_offset: i64,
+    /// When the leader last heard of it, in milliseconds since 1970 by the leader's clock.
+    pub last_fetch_ms: Option<i64>,
+    /// When it last had all that the leader has, by the same clock. Of the leader itself: now.
+    pub last_caught_up_ms: Option<i64>,
+    /// Where it listens as a controller; none of a broker.
+    pub endpoints: Vec<QuorumEndpoint>,
+}
+
+/// An address of a controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumEndpoint {
+    /// Name of the listener.
+    pub name: String,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}

@@ -60,3 +60,20 @@ async fn a_broker_that_is_not_there_is_not_unregistered() {
     let refused = admin().unregister_broker(987_654).await.expect_err("no such broker");
     assert!(matches!(&refused, Error::Kafka(error) if error.code == BROKER_ID_NOT_REGISTERED), "{refused}");
 }
+
+#[tokio::test]
+#[ignore = "needs ODRADEK_TEST_BROKER"]
+async fn the_quorum_tells_its_voters_and_takes_no_unknown_one() {
+    let admin = admin();
+    let cluster = admin.describe_cluster().await.expect("an answer").cluster_id;
+    let quorum = admin.describe_quorum().await.expect("an answer");
+    let voter = quorum.voters.iter().find(|voter| Some(voter.id) == quorum.leader).expect("the leader votes").clone();
+    assert!(quorum.high_watermark > 0 && voter.last_caught_up_ms.is_some(), "{quorum:?}");
+    assert!(!voter.endpoints.is_empty() && !voter.directory_id.is_nil(), "{quorum:?}");
+    const DUPLICATE_VOTER: i16 = 126;
+    let again = admin.add_raft_voter(&cluster, &voter).await;
+    assert!(matches!(&again, Err(Error::Kafka(error)) if error.code == DUPLICATE_VOTER), "{again:?}");
+    const VOTER_NOT_FOUND: i16 = 127;
+    let other_disk = admin.remove_raft_voter(&cluster, voter.id, uuid::Uuid::from_u128(7)).await;
+    assert!(matches!(&other_disk, Err(Error::Kafka(error)) if error.code == VOTER_NOT_FOUND), "{other_disk:?}");
+}

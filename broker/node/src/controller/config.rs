@@ -22,6 +22,9 @@ pub struct ControllerNodeConfig {
     /// `controller.quorum.auto.join.enable` (KIP-1186): as an observer, become a voter in the place of the one that
     /// had this id with another disk.
     pub auto_join: bool,
+    /// `odradek.quorum.auto.join.newcomers`: false when only the voter that had this id with another disk is replaced,
+    /// and whoever is new waits to be added.
+    pub auto_join_newcomers: bool,
     /// Where this controller listens, as the others are told; empty: what `voters` says.
     pub endpoints: Vec<Endpoint>,
     /// The id of the metadata folder, from its `meta.properties`: 16 bytes. `None`: the one that is stored in the
@@ -58,6 +61,7 @@ impl ControllerNodeConfig {
             voters: voters.into_iter().map(|id| (id, Vec::new())).collect(),
             bootstrap_servers: 0,
             auto_join: false,
+            auto_join_newcomers: true,
             endpoints: Vec::new(),
             directory_id: None,
             dir,

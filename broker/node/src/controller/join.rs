@@ -1,9 +1,10 @@
 //! Controllers that find each other: who is new says so, and gets the log as an observer (KIP-853); with
-//! `controller.quorum.auto.join.enable` (KIP-1186) it is then made a voter in the place of its former disk.
+//! `controller.quorum.auto.join.enable` (KIP-1186) it is then made a voter in the place of its former disk; with
+//! `odradek.quorum.auto.join.newcomers=false` only where there was one, so that somebody else decides how many there are.
 //!
 //! All of it is one-way messages: a hello is repeated until its sender votes and knows a leader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use odradek_core::time::Now;
@@ -43,6 +44,8 @@ pub(super) struct Join {
     told_in: u64,
     /// What was last said about who is waited for.
     waited_for: Vec<u64>,
+    /// Controllers whose former disk this leader took out, and whose new one has yet to become a voter.
+    replaced: BTreeSet<u64>,
 }
 
 impl Join {
@@ -57,6 +60,7 @@ impl Join {
             forget_at: now.mono_ms + FORGET_MS,
             told_in: 0,
             waited_for: Vec::new(),
+            replaced: BTreeSet::new(),
         }
     }
 }
@@ -107,8 +111,12 @@ impl ControllerNode {
         if self.quorum.is_alone() {
             return;
         }
-        let hello =
-            Hello { raft_id: self.quorum.raft_id(), endpoints: self.own_endpoints(), auto_join: self.config.auto_join };
+        let hello = Hello {
+            raft_id: self.quorum.raft_id(),
+            endpoints: self.own_endpoints(),
+            auto_join: self.config.auto_join,
+            in_place_only: !self.config.auto_join_newcomers,
+        };
         let message = self.sealed(Payload::Hello(hello));
         let members = self.quorum.members().iter().map(|member| member.id);
         let mut ids: Vec<u64> = members.chain(self.config.voters.keys().copied()).collect();
@@ -187,7 +195,13 @@ impl ControllerNode {
                 tracing::info!(controller = id, "a controller listens somewhere else now");
                 self.quorum.moved(id, directory_id, hello.endpoints)
             }
-            Some(member) if member.observer && hello.auto_join => self.join_as_voter(&member, former.as_ref()),
+            Some(member)
+                if member.observer
+                    && hello.auto_join
+                    && (former.is_some() || !hello.in_place_only || self.join.replaced.contains(&id)) =>
+            {
+                self.join_as_voter(&member, former.as_ref())
+            }
             Some(_) => return,
             None => match former {
                 // An observer's disk was replaced: the former one is nobody any more.
@@ -218,6 +232,7 @@ impl ControllerNode {
             Some(former) => {
                 let removed = self.quorum.remove(member.id, &former.directory_id);
                 if removed.is_ok() {
+                    self.join.replaced.insert(member.id);
                     tracing::info!(controller = member.id, "the voter with the former disk goes");
                 }
                 removed
@@ -225,6 +240,7 @@ impl ControllerNode {
             None => {
                 let added = self.quorum.add_voter(member.id, &member.directory_id);
                 if added.is_ok() {
+                    self.join.replaced.remove(&member.id);
                     tracing::info!(controller = member.id, "an observer that has caught up becomes a voter");
                 }
                 added
@@ -279,6 +295,7 @@ impl ControllerNode {
     /// A new leader has heard of nobody yet.
     pub(super) fn begin_to_hear(&mut self, now: Now) {
         self.join.heard.clear();
+        self.join.replaced.clear();
         self.join.forget_at = now.mono_ms + FORGET_MS;
     }
 

@@ -45,6 +45,9 @@ pub(super) struct Hello {
     /// `controller.quorum.auto.join.enable` (KIP-1186): it wants to be a voter.
     #[prost(bool, tag = "3")]
     pub auto_join: bool,
+    /// It wants that only in the place of its own former disk.
+    #[prost(bool, tag = "4")]
+    pub in_place_only: bool,
 }
 
 /// What the committed log says of the members; only sent once the quorum has formed.

@@ -15,6 +15,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("odradek.broker.silence.timeout.ms", Kind::Long, Some("2000"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.log.dir.reserve.bytes", Kind::Long, Some("33554432"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.leader.return.delay.ms", Kind::Long, Some("5000"), Check::AtLeast(0), Class::Honoured),
+    fixed("odradek.quorum.auto.join.newcomers", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
     fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
 ];
 
@@ -40,6 +41,9 @@ pub struct OwnSettings {
     /// list it first, step by step, once nothing more came into sync for so long. Only with
     /// `auto.leader.rebalance.enable`. 0: not before `leader.imbalance.check.interval.seconds`, as in Kafka.
     pub leader_return: Duration,
+    /// `odradek.quorum.auto.join.newcomers`: whether `controller.quorum.auto.join.enable` makes voters of new controllers
+    /// too, as in Kafka; else only of one that takes the place of a voter with the same id and another disk.
+    pub auto_join_newcomers: bool,
     /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
     pub shutdown_timeout: Duration,
 }
@@ -72,7 +76,16 @@ impl OwnSettings {
         let disconnect_grace = millis("odradek.broker.disconnect.grace.ms");
         let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
         let log_dir_reserve = values.unsigned("odradek.log.dir.reserve.bytes");
-        Self { log_dir_reserve, cluster_id, http, disconnect_grace, silence_timeout, leader_return, shutdown_timeout }
+        Self {
+            log_dir_reserve,
+            cluster_id,
+            http,
+            disconnect_grace,
+            silence_timeout,
+            leader_return,
+            auto_join_newcomers: values.flag("odradek.quorum.auto.join.newcomers"),
+            shutdown_timeout,
+        }
     }
 }
 
