@@ -219,7 +219,8 @@ pub struct Rack {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Controllers {
-    /// How many: 1, 3 or 5. Absent: 3, or 1 in a cluster of one broker.
+    /// How many: 1, 3 or 5. Absent: 3, or 1 in a cluster of one broker, and later as many as there are. The quorum
+    /// follows a change one voter at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = rule(
         "self in [1, 3, 5]",

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct KafkaClusterStatus {
     /// Ready: every broker and controller serves. InSync: every replica is in sync, so that a
-    /// broker may stop. Reconciling: the operator is at work. Stalled: a person must act.
+    /// broker may stop. Reconciling: the operator is at work. Stalled: a person must act. RackAligned:
+    /// every broker runs in the zone that is its rack. ZonesPresent: every zone with brokers has a node
+    /// that is ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -44,6 +46,9 @@ pub struct KafkaClusterStatus {
     /// The controllers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controllers: Vec<ControllerStatus>,
+    /// Who votes among the controllers, as the active one says. Absent while nobody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<QuorumStatus>,
     /// The brokers. At most 100 are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerStatus>,
@@ -144,6 +149,21 @@ pub struct ControllerStatus {
     pub node: Option<String>,
     /// Whether it runs.
     pub ready: bool,
+}
+
+/// The controllers' quorum.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuorumStatus {
+    /// The active controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<i32>,
+    /// Ids of the controllers that vote.
+    #[serde(default)]
+    pub voters: Vec<i32>,
+    /// Ids of the controllers that follow without a vote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observers: Vec<i32>,
 }
 
 /// One broker.

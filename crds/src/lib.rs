@@ -19,7 +19,7 @@ pub use cluster::{
 };
 pub use cluster_status::{
     BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
-    PlannedStep, RollingState, RollingUpdateStatus,
+    PlannedStep, QuorumStatus, RollingState, RollingUpdateStatus,
 };
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};

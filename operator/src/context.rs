@@ -10,6 +10,7 @@ use crate::{
     events::Events,
     kafka::pool::AdminPool,
     metrics::Metrics,
+    nodes::NodeReader,
 };
 
 /// What every reconcile shares.
@@ -23,6 +24,8 @@ pub struct Context {
     pub namespace: Option<String>,
     /// The image of brokers whose spec names none.
     pub broker_image: String,
+    /// The nodes of Kubernetes.
+    pub nodes: NodeReader,
     /// Figures of the operator itself.
     pub metrics: Metrics,
     /// Failures in a row.
@@ -39,6 +42,7 @@ impl Context {
         Context {
             events: Events::start(client.clone()),
             kafka: AdminPool::default(),
+            nodes: NodeReader::default(),
             backoff: Arc::default(),
             patience: Arc::default(),
             client,

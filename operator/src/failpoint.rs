@@ -21,7 +21,7 @@ pub const PARTS: [&str; 13] = [
 ];
 
 /// Steps of clusters; each has the points `step/before/STEP` and `step/after/STEP`.
-pub const STEPS: [&str; 14] = [
+pub const STEPS: [&str; 16] = [
     "Create",
     "Update",
     "Recreate",
@@ -35,6 +35,8 @@ pub const STEPS: [&str; 14] = [
     "ElectLeaders",
     "RenewLease",
     "ReleaseLease",
+    "AddVoter",
+    "RemoveVoter",
     "ConfigureBrokers",
 ];
 

@@ -17,6 +17,7 @@ pub mod kafka;
 pub mod leader;
 pub mod metrics;
 pub mod names;
+pub mod nodes;
 pub mod quantity;
 pub mod refusal;
 pub mod topic;

@@ -17,8 +17,8 @@ mod transport;
 pub use admin::Admin;
 pub use admin::types::{
     BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, LogDir, LogDirReplica,
-    NewTopic, PartitionDescription, PartitionReassignment, QuorumDescription, QuorumEndpoint, QuorumReplica, Reassignment,
-    TopicDescription,
+    NewTopic, PartitionDescription, PartitionReassignment, QuorumDescription, QuorumEndpoint, QuorumReplica,
+    Reassignment, TopicDescription,
 };
 pub use config::ClientConfig;
 pub use error::{Error, KafkaError};

@@ -58,6 +58,7 @@ fn the_operator_is_killed_at_every_point_and_all_is_picked_up() -> Result<()> {
         creation(namespace, &mut killer)?;
         rolls(namespace, &mut killer)?;
         other_steps(namespace, &mut killer)?;
+        controllers(namespace, &mut killer)?;
         topics(namespace, &mut killer)?;
         deletion(namespace, &mut killer)
     })?;
@@ -105,6 +106,22 @@ fn rolls(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
     let produced = producer.finish(LONG)?;
     eprintln!("failpoints: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
     compare(MANY, &produced.acknowledged, &clients.read_all("orders")?)
+}
+
+/// Three controllers become one and three again, twice.
+fn controllers(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    for when in ["before", "after"] {
+        for (step, many) in [("RemoveVoter", 1), ("AddVoter", 3)] {
+            let change = format!(r#"{{"controllers":{{"replicas":{many}}}}}"#);
+            killer.at(&format!("step/{when}/{step}"), || namespace.patch("kafkacluster/demo", &change))?;
+            namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
+                let voters = &cluster["status"]["quorum"]["voters"];
+                let done = voters.as_array().is_some_and(|voters| voters.len() == many);
+                done.then_some(()).ok_or_else(|| voters.to_string())
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn other_steps(namespace: &Namespace, killer: &mut Killer) -> Result<()> {

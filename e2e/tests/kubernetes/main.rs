@@ -8,6 +8,8 @@ mod long_rolls;
 mod many;
 mod plugin;
 mod produce;
+mod quorum;
+mod rack;
 mod ready;
 mod recreate;
 mod roll;

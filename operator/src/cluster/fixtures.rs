@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use odradek_client::{QuorumDescription, QuorumReplica};
 use odradek_crds::KafkaCluster;
 
 use super::{
@@ -70,6 +71,7 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
                 controller: pool.has(odradek_crds::Role::Controller),
                 revision: format!("{}-1", set.name),
                 node: Some("node".to_owned()),
+                zone: None,
                 phase: odradek_crds::BrokerPhase::Ready,
                 stuck: None,
                 ip: Some("10.0.0.1".to_owned()),
@@ -103,6 +105,7 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
         brokers,
         registered,
         moving: BTreeMap::new(),
+        quorum: Some(quorum(observed.pods.iter().filter(|pod| pod.controller).map(|pod| pod.id))),
         config: super::config::running(&valid.config).into_iter().map(|(key, value)| (key, Some(value))).collect(),
     });
     asked(valid, observed)
@@ -113,6 +116,23 @@ pub(crate) fn with_pins(valid: &Validated, mut observed: Observed) -> Observed {
     observed.pins = super::pins::pins(&observed.sets, &observed.claims);
     observed.pinned_zones = Some(valid.zones.clone());
     observed
+}
+
+/// A quorum of these voters, all of them up to date.
+pub(crate) fn quorum(voters: impl IntoIterator<Item = i32>) -> QuorumDescription {
+    let voters: Vec<QuorumReplica> = voters
+        .into_iter()
+        .map(|id| QuorumReplica {
+            id,
+            directory_id: uuid::Uuid::from_u128(1 + u128::from(id.unsigned_abs())),
+            log_end_offset: 7,
+            last_fetch_ms: Some(1),
+            last_caught_up_ms: Some(1),
+            endpoints: Vec::new(),
+        })
+        .collect();
+    let leader = voters.first().map(|voter| voter.id);
+    QuorumDescription { leader, leader_epoch: 3, high_watermark: 7, voters, observers: Vec::new() }
 }
 
 /// Changes what the brokers say.

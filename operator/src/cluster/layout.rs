@@ -66,7 +66,8 @@ pub struct SetLayout {
     pub first_id: i32,
     /// How many nodes are there or wanted now. It shrinks only once the node with the highest id is empty.
     pub replicas: i32,
-    /// How many nodes it will have in the end: never more than `replicas`. Those above it are leaving.
+    /// How many nodes it will have in the end. Those above it are leaving. Only controllers come one by one: of them it
+    /// can be more than `replicas`.
     pub wanted: i32,
 }
 
@@ -103,7 +104,7 @@ pub fn layout(
     pins: &[Pin],
 ) -> Result<Layout, Vec<Refusal>> {
     let mut refusals = unknown_pools(pools, pins);
-    refusals.extend(moved_controllers(pools, wanted_controllers, pins));
+    refusals.extend(moved_controllers(pools, pins));
     let mut ids = Ids::after(cluster, pins);
     let mut laid = Vec::new();
     for pool in pools {

@@ -110,17 +110,23 @@ fn what_is_alike_in_one_pool_goes_where_the_cluster_has_fewer() {
 }
 
 #[test]
-fn other_quorums_are_refused() {
+fn controllers_stay_where_they_are() {
     let pools = [NodePool::brokers("x", 3)];
     let made = layout("demo", &pools, None, &[], &[]).expect("a layout");
     let pinned = pins(&made, &pools);
-    let quorum = layout("demo", &pools, Some(5), &[], &pinned).expect_err("quorum");
-    assert_eq!(quorum[0].field, "spec.controllers.replicas");
-    assert_eq!(quorum[0].reason, Reason::NotSupported);
+    for (wanted, expected) in [(None, 3), (Some(5), 5), (Some(1), 1)] {
+        let controllers = layout("demo", &pools, wanted, &[], &pinned).expect("a layout").controllers.expect("a set");
+        assert_eq!((controllers.replicas, controllers.wanted), (3, expected), "they go and come one by one");
+    }
     let both = [NodePool { roles: vec![Role::Controller, Role::Broker], ..NodePool::brokers("x", 3) }];
     let made = layout("demo", &both, None, &zones(&["a"]), &[]).expect("a layout");
     let moved = layout("demo", &both, None, &zones(&["a", "b"]), &pins(&made, &both)).expect_err("controllers move");
     assert_eq!((moved[0].reason, moved[0].field.as_str()), (Reason::NotSupported, "spec.nodePools[x].replicas"));
+    let five = [NodePool { replicas: 5, ..both[0].clone() }];
+    for (other, pinned) in [(&five, pins(&made, &both)), (&pools, pins(&made, &both)), (&both, pinned)] {
+        let refused = layout("demo", other, None, &[], &pinned).expect_err("they would move");
+        assert_eq!((refused[0].reason, refused[0].field.as_str()), (Reason::NotSupported, "spec.nodePools"));
+    }
 }
 
 /// How many nodes of a pool are to be in each of these zones.

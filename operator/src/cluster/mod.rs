@@ -14,6 +14,8 @@ pub mod observe;
 mod pins;
 pub mod plan;
 pub mod pods;
+pub mod quorum;
+pub mod rack;
 pub mod reconcile;
 mod removed;
 pub mod safety;

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Node, Taint};
-use kube::{Api, ResourceExt, api::ListParams};
 use odradek_crds::KafkaCluster;
 
-use super::error::Error;
-use crate::context::Context;
+use crate::nodes::{Nodes, zone_of};
 
 /// The zones of the nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,12 +19,12 @@ pub enum NodeZones {
     Zones(Vec<String>),
 }
 
-/// Reads the zones of the nodes.
-pub(super) async fn node_zones(cluster: &KafkaCluster, ctx: &Context) -> Result<NodeZones, Error> {
-    match Api::<Node>::all(ctx.client.clone()).list(&ListParams::default()).await {
-        Ok(nodes) => Ok(NodeZones::Zones(zones_of(cluster, &nodes.items))),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(NodeZones::Forbidden),
-        Err(source) => Err(Error::Read { what: "nodes".to_owned(), source }),
+/// The zones of these nodes.
+pub(super) fn node_zones(cluster: &KafkaCluster, nodes: &Nodes) -> NodeZones {
+    match nodes {
+        Nodes::All(nodes) => NodeZones::Zones(zones_of(cluster, nodes)),
+        Nodes::Forbidden => NodeZones::Forbidden,
+        Nodes::NotRead => NodeZones::NotRead,
     }
 }
 
@@ -51,9 +49,8 @@ fn zones_of(cluster: &KafkaCluster, nodes: &[Node]) -> Vec<String> {
             let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref());
             taints.unwrap_or_default().iter().all(tolerated)
         })
-        .filter_map(|node| node.labels().get(&cluster.spec.rack.topology_key))
-        .filter(|zone| !zone.is_empty())
-        .cloned()
+        .filter_map(|node| zone_of(node, &cluster.spec.rack.topology_key))
+        .map(str::to_owned)
         .collect();
     zones.into_iter().collect()
 }

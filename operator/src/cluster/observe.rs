@@ -26,6 +26,7 @@ use crate::{
     context::Context,
     kafka::{KafkaFailure, KafkaView},
     names,
+    nodes::Nodes,
 };
 
 /// Bound on what the brokers say.
@@ -50,6 +51,8 @@ pub struct Observed {
     pub controller_zones: Option<Vec<String>>,
     /// The zones of the nodes. Only read while the cluster is not pinned.
     pub node_zones: NodeZones,
+    /// The nodes of Kubernetes. Not read for a cluster that does not know zones.
+    pub nodes: Nodes,
     /// What the brokers say.
     pub kafka: KafkaState,
     /// What the active controller says of the pods that may have to stop.
@@ -88,13 +91,22 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
     remember(&mut live, &services)?;
     remember(&mut live, &config_maps)?;
     remember(&mut live, &budgets)?;
-    let pods: Vec<PodView> = pods.iter().filter_map(PodView::of).collect();
+    let topology_key = &cluster.spec.rack.topology_key;
+    let pods: Vec<PodView> = pods.iter().filter_map(|pod| PodView::of(pod, topology_key)).collect();
     let pinned_zones = pinned_zones(&sets);
-    let node_zones = if pinned_zones.is_none() && cluster.spec.rack.zones.is_empty() {
-        node_zones(cluster, ctx).await?
-    } else {
-        NodeZones::NotRead
+    let must_know = pinned_zones.is_none() && cluster.spec.rack.zones.is_empty();
+    let knows_zones =
+        pinned_zones.as_ref().is_none_or(|zones| !zones.is_empty()) || !cluster.spec.rack.zones.is_empty();
+    let nodes = if knows_zones { ctx.nodes.read(&ctx.client).await } else { Ok(Nodes::NotRead) };
+    let nodes = match nodes {
+        Ok(nodes) => nodes,
+        Err(source) if must_know => return Err(Error::Read { what: "nodes".to_owned(), source }),
+        Err(error) => {
+            tracing::warn!(%error, "the nodes cannot be read");
+            Nodes::NotRead
+        }
     };
+    let node_zones = if must_know { node_zones(cluster, &nodes) } else { NodeZones::NotRead };
     let kafka = ask_brokers(cluster, &pods, ctx).await;
     Ok(Observed {
         pins: pins(&sets, &claims),
@@ -105,6 +117,7 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
         live,
         pinned_zones,
         node_zones,
+        nodes,
         kafka,
         restart: Answers::default(),
         now: Timestamp::now(),

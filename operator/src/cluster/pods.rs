@@ -28,6 +28,8 @@ pub struct PodView {
     pub revision: String,
     /// Node of Kubernetes that it runs on.
     pub node: Option<String>,
+    /// The zone of that node when the pod was put there, which Kubernetes copies to pods from 1.35 on.
+    pub zone: Option<String>,
     /// What it is doing.
     pub phase: BrokerPhase,
     /// Why it cannot run at all, so that replacing it can only help.
@@ -52,8 +54,8 @@ const STUCK: [&str; 7] = [
 ];
 
 impl PodView {
-    /// The view of a pod, or nothing if it is none of a set's pods.
-    pub fn of(pod: &Pod) -> Option<PodView> {
+    /// The view of a pod, or nothing if it is none of a set's pods. The key is that of the label with a node's zone.
+    pub fn of(pod: &Pod, topology_key: &str) -> Option<PodView> {
         let name = pod.name_any();
         let id = name.rsplit('-').next()?.parse().ok()?;
         let labels = pod.labels();
@@ -83,6 +85,7 @@ impl PodView {
             controller: labels.contains_key(names::CONTROLLER_LABEL),
             revision: labels.get("controller-revision-hash").cloned().unwrap_or_default(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            zone: labels.get(topology_key).cloned(),
             ip: status.and_then(|status| status.pod_ip.clone()),
             ready_since,
             recovering: None,
@@ -130,22 +133,24 @@ mod tests {
 
     use super::*;
 
+    const ZONE: &str = "topology.kubernetes.io/zone";
+
     fn view(status: serde_json::Value) -> PodView {
         let pod = json!({
             "metadata": {
                 "name": "demo-broker-a-1000",
                 "uid": "u",
-                "labels": { "odradek.dev/set": "demo-broker-a", "odradek.dev/broker": "true" },
+                "labels": { "odradek.dev/set": "demo-broker-a", "odradek.dev/broker": "true", ZONE: "zone-a" },
             },
             "status": status,
         });
-        PodView::of(&serde_json::from_value(pod).expect("a pod")).expect("a broker's pod")
+        PodView::of(&serde_json::from_value(pod).expect("a pod"), ZONE).expect("a broker's pod")
     }
 
     #[test]
     fn phases_follow_the_pod() {
         let ready = view(json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }));
-        assert_eq!((ready.id, ready.phase), (1000, BrokerPhase::Ready));
+        assert_eq!((ready.id, ready.phase, ready.zone.as_deref()), (1000, BrokerPhase::Ready, Some("zone-a")));
         assert_eq!(view(json!({ "phase": "Running" })).phase, BrokerPhase::Starting);
         assert_eq!(view(json!({ "phase": "Pending" })).phase, BrokerPhase::Pending);
     }

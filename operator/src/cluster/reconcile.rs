@@ -64,6 +64,8 @@ fn next_look(valid: &Validated, observed: &Observed, plan: &Plan, ctx: &Context)
         Some(_) if matches!(state, RollingState::WaitingForApproval | RollingState::WaitingForWindow) => CALM,
         Some(_) if plan.ready().next().is_some() => WATCHFUL,
         Some(why) => ctx.patience.wait(&key, &why),
+        // What Kafka did brings no event.
+        None if plan.ready().any(|step| step.action.changes_quorum()) => WATCHFUL,
         None => {
             ctx.patience.over(&key);
             CALM
@@ -78,7 +80,7 @@ pub(super) async fn write_status(cluster: &KafkaCluster, ctx: &Context, new: Kaf
     }
     let namespace = cluster.namespace().unwrap_or_default();
     let api: Api<KafkaCluster> = Api::namespaced(ctx.client.clone(), &namespace);
-    let changed = status::readiness_changed(cluster, &new);
+    let news = status::news(cluster, &new);
     let patch = serde_json::json!({
         "apiVersion": KafkaCluster::api_version(&()),
         "kind": KafkaCluster::kind(&()),
@@ -91,7 +93,7 @@ pub(super) async fn write_status(cluster: &KafkaCluster, ctx: &Context, new: Kaf
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => return Ok(()),
         Err(error) => return Err(Error::Status(error)),
     }
-    if let Some((reason, note, good)) = changed {
+    for (reason, note, good) in news {
         ctx.tell(&cluster.object_ref(&()), good, &reason, "Reconcile", note);
     }
     Ok(())

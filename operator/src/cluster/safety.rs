@@ -118,11 +118,15 @@ pub fn judge(cluster: &Validated, observed: &Observed, set: &NodeSet) -> Safety 
         // Pods that do not serve may be all that there are.
         Err(why) => serves(observed, set).then_some(why),
     });
-    let other = || observed.restart.lease().filter(|lease| lease.holder != holder(cluster)).map(held);
-    match own.or_else(|| said(observed, set)).or_else(other) {
+    match own.or_else(|| said(observed, set)).or_else(|| held_by_others(cluster, observed)) {
         Some(why) => Safety::Unsafe(why),
         None => Safety::Safe,
     }
+}
+
+/// Who else is about to stop pods.
+pub fn held_by_others(cluster: &Validated, observed: &Observed) -> Option<String> {
+    observed.restart.lease().filter(|lease| lease.holder != holder(cluster)).map(held)
 }
 
 fn held(lease: &Lease) -> String {

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use odradek_crds::{
     BrokerStatus, ControllerStatus, KafkaCluster, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
-    Role,
+    QuorumStatus, Role,
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     observe::{KafkaState, Observed},
     plan::{Action, Plan},
     pods::PodView,
+    rack,
     safety::{self, InSync},
     validate::{Pool, Validated},
 };
@@ -58,6 +59,7 @@ pub fn status(
         zone_count: Some(i32::try_from(zones.len()).unwrap_or(i32::MAX)),
         node_pools: valid.pools.iter().map(|pool| node_pool(pool, observed)).collect(),
         brokers: brokers.into_iter().take(SHOWN_BROKERS).collect(),
+        quorum: quorum(valid, observed),
         controllers,
         rolling_update: Some(plan.rolling(valid, observed)),
         plan: shown,
@@ -83,7 +85,8 @@ pub fn refused(
         Verdict::new("Stalled", true, reason, message),
     ];
     let mut conditions = merge(&old.conditions, verdicts, generation, now);
-    conditions.extend(old.conditions.iter().filter(|c| c.type_ == "InSync").cloned());
+    let kept = ["InSync", rack::ALIGNED, rack::PRESENT];
+    conditions.extend(old.conditions.iter().filter(|c| kept.contains(&c.type_.as_str())).cloned());
     let recount = |old: &Option<String>, role: Role| {
         let wanted = old.as_ref()?.split_once('/')?.1.to_owned();
         Some(format!("{}/{wanted}", serving(observed, role)))
@@ -157,7 +160,9 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
         Some(why) => Verdict::new("Stalled", true, "ScaleDownBlocked", why),
         None => Verdict::new("Stalled", false, "Progressing", "Nothing needs a person"),
     };
-    vec![ready, in_sync, reconciling, stalled]
+    let mut verdicts = vec![ready, in_sync, reconciling, stalled];
+    verdicts.extend(rack::verdicts(valid, observed));
+    verdicts
 }
 
 /// Pods of a role that serve, of those wanted.
@@ -245,15 +250,33 @@ fn controllers(valid: &Validated, observed: &Observed) -> Vec<ControllerStatus> 
         .collect()
 }
 
-/// Whether the Ready condition differs, which is worth an Event.
-pub fn readiness_changed(cluster: &KafkaCluster, new: &KafkaClusterStatus) -> Option<(String, String, bool)> {
+fn quorum(valid: &Validated, observed: &Observed) -> Option<QuorumStatus> {
+    let quorum = safety::view(valid, observed).ok()?.quorum.as_ref()?;
+    // Brokers follow without a vote too, and are none of these.
+    let controllers = quorum.observers.iter().filter(|observer| !observer.endpoints.is_empty());
+    Some(QuorumStatus {
+        leader: quorum.leader,
+        voters: quorum.voters.iter().map(|voter| voter.id).collect(),
+        observers: controllers.map(|observer| observer.id).collect(),
+    })
+}
+
+/// What of the conditions is worth an Event: its reason, a sentence, and whether it is good news.
+pub fn news(cluster: &KafkaCluster, new: &KafkaClusterStatus) -> Vec<(String, String, bool)> {
     let old = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let find = |conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]| {
-        conditions.iter().find(|c| c.type_ == "Ready").cloned()
-    };
-    let (old, new) = (find(old), find(&new.conditions)?);
-    let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
-    (!same).then(|| (new.reason, format!("{}: {}", cluster.name_any(), new.message), new.status == "True"))
+    let told = new.conditions.iter().filter(|new| {
+        let old = old.iter().find(|old| old.type_ == new.type_);
+        match new.type_.as_str() {
+            "Ready" => old.is_none_or(|old| (&old.status, &old.reason) != (&new.status, &new.reason)),
+            // That all is well with them is told after it was not.
+            rack::ALIGNED | rack::PRESENT if new.status == "True" => old.is_some_and(|old| old.status == "False"),
+            rack::ALIGNED | rack::PRESENT if new.status == "False" => {
+                old.is_none_or(|old| (&old.status, &old.message) != (&new.status, &new.message))
+            }
+            _ => false,
+        }
+    });
+    told.map(|c| (c.reason.clone(), format!("{}: {}", cluster.name_any(), c.message), c.status == "True")).collect()
 }
 
 #[cfg(test)]

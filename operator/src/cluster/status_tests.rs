@@ -92,7 +92,21 @@ fn an_event_is_told_when_readiness_changes() {
     let valid = valid("{}");
     let whole = said(&valid, &all_there(&valid));
     let mut resource = cluster("{}");
-    assert!(readiness_changed(&resource, &whole).is_some_and(|(_, _, good)| good));
+    let told = |resource: &KafkaCluster, status: &KafkaClusterStatus| -> Vec<(String, bool)> {
+        news(resource, status).into_iter().map(|(reason, _, good)| (reason, good)).collect()
+    };
+    assert_eq!(told(&resource, &whole), [("Serving".to_owned(), true)]);
     resource.status = Some(whole.clone());
-    assert_eq!(readiness_changed(&resource, &whole), None);
+    assert_eq!(told(&resource, &whole), []);
+    // Racks that are not where their brokers run are told once, and when that is over.
+    let observed = with_view(all_there(&valid), |view| view.registered[0].rack = Some("old".to_owned()));
+    let drifted = said(&valid, &observed);
+    assert_eq!(told(&resource, &drifted), [("RackDrift".to_owned(), false)]);
+    resource.status = Some(drifted.clone());
+    assert_eq!(told(&resource, &drifted), []);
+    let mut aligned = drifted.clone();
+    for condition in aligned.conditions.iter_mut().filter(|condition| condition.type_ == rack::ALIGNED) {
+        (condition.status, condition.reason) = ("True".to_owned(), "Aligned".to_owned());
+    }
+    assert_eq!(told(&resource, &aligned), [("Aligned".to_owned(), true)]);
 }

@@ -8,7 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use super::{observe::Observed, pods::PodView, validate::Validated};
+use super::{
+    desired::{config_map::SERVER_PROPERTIES, properties::with_voters_of},
+    observe::Observed,
+    pods::PodView,
+    validate::Validated,
+};
 use crate::{
     apply::{Object, contains},
     names::{APPLIED_ANNOTATION, TEMPLATE_ANNOTATION, fnv1a},
@@ -73,7 +78,14 @@ pub fn hold_back(objects: &mut [Object], cluster: &Validated, observed: &Observe
                 object.value["metadata"]["annotations"][TEMPLATE_ANNOTATION] =
                     live["metadata"]["annotations"][TEMPLATE_ANNOTATION].clone();
             }
-            "ConfigMap" => object.value["data"] = live["data"].clone(),
+            "ConfigMap" => {
+                let file = |value: &Value| value["data"][SERVER_PROPERTIES].as_str().map(str::to_owned);
+                let (held, wanted) = (file(live), file(&object.value));
+                object.value["data"] = live["data"].clone();
+                if let (Some(held), Some(wanted)) = (held, wanted) {
+                    object.value["data"][SERVER_PROPERTIES] = with_voters_of(&held, &wanted).into();
+                }
+            }
             _ => continue,
         }
         object.seal();

@@ -10,6 +10,7 @@ use super::{
     layout::{Layout, SetLayout, layout},
     observe::{KafkaState, Observed},
     pins::with_holders,
+    quorum::{self, Course},
     removed::{self, removed_pools},
     zones::zones,
 };
@@ -47,6 +48,14 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         let laid = layout(&name, &declared, wanted_controllers, zones, &pins);
         keep(&mut refusals, laid)
     });
+    let mut course = Course::default();
+    let laid = laid.map(|mut layout| {
+        if let (Some(set), Some(cluster_id)) = (&mut layout.controllers, &cluster_id) {
+            course = quorum::next(set, cluster_id, observed);
+            set.replicas = course.replicas;
+        }
+        layout
+    });
     let pools = laid.map(|layout| pools(cluster, &declared, layout));
     for pool in pools.iter().flat_map(|(pools, controllers)| pools.iter().chain(controllers)) {
         refusals.extend(shrunk(pool, observed));
@@ -76,6 +85,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         config,
         pools,
         controllers,
+        quorum: course,
         max_unavailable: budget.map_or(1, |budget| budget.max_unavailable),
         rolling: rolling(spec.rolling_update.as_ref()),
         windows,

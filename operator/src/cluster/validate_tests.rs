@@ -52,7 +52,6 @@ fn what_cannot_work_is_refused_with_its_field() {
         refused(&cluster("config: { min.insync.replicas: 4 }"), &running),
         refused(&cluster("config: { default.replication.factor: 5 }"), &running),
         refused(&cluster("nodePools: [{ name: other, replicas: 3 }]"), &claims_only),
-        refused(&cluster("controllers: { replicas: 5 }"), &running),
         refused(&cluster("nodePools: [{ name: broker, storage: { size: 5Gi } }]"), &running),
         refused(&cluster("nodePools: [{ name: broker, storage: { type: ephemeral } }]"), &running),
         refused(&cluster("controllers: { storage: { size: 500Mi } }"), &running),

@@ -8,6 +8,7 @@ use odradek_crds::{PodTemplate, Resources, Role, StorageType};
 use super::{
     config::BrokerConfig,
     layout::{self, SetLayout},
+    quorum::Course,
 };
 use crate::names;
 
@@ -40,6 +41,8 @@ pub struct Validated {
     pub pools: Vec<Pool>,
     /// The controllers that are no brokers.
     pub controllers: Option<Pool>,
+    /// What is next for the controllers' quorum. Nothing while they are brokers too.
+    pub quorum: Course,
     /// How many pods may be evicted at once while all is in sync.
     pub max_unavailable: i32,
     /// How pods are made anew.
@@ -141,7 +144,15 @@ impl Validated {
         if pool.has(Role::Broker) { names::brokers_service(&self.name) } else { names::controllers_service(&self.name) }
     }
 
-    /// Every voter of the quorum with its host.
+    /// The headless service that names the controllers.
+    pub fn controllers_headless(&self) -> String {
+        match &self.controllers {
+            Some(pool) => self.headless(pool),
+            None => names::brokers_service(&self.name),
+        }
+    }
+
+    /// Every controller with its host.
     pub fn voters(&self) -> Vec<(i32, String)> {
         let controllers = self.all_pools().filter(|pool| pool.has(Role::Controller));
         controllers

@@ -1,11 +1,14 @@
 //! The cluster as a whole.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
-use odradek_client::{BrokerDescription, ConfigOp, PartitionReassignment, TopicDescription};
+use odradek_client::{BrokerDescription, ConfigOp, PartitionReassignment, QuorumDescription, TopicDescription};
 
 use super::{ConfigChange, KafkaFailure, failure::BROKER_ID_NOT_REGISTERED, live::LiveAdmin};
+
+/// Bound on what the active controller says of the quorum: without one, nobody answers.
+const QUORUM_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Calls about the cluster as a whole.
 pub trait ClusterAdmin: Send + Sync {
@@ -32,6 +35,8 @@ pub struct KafkaView {
     pub partitions: Vec<PartitionView>,
     /// The reassignments under way, whoever began them, by topic and partition.
     pub moving: BTreeMap<(String, i32), Reassigning>,
+    /// The controllers' quorum; none while the active controller does not answer.
+    pub quorum: Option<QuorumDescription>,
     /// The configuration that is set for all brokers while they run. The value of a secret is not told.
     pub config: BTreeMap<String, Option<String>>,
 }
@@ -125,6 +130,14 @@ impl ClusterAdmin for LiveAdmin {
                 self.admin.list_partition_reassignments(None),
                 self.admin.describe_default_broker_configs()
             )?;
+            let quorum = match tokio::time::timeout(QUORUM_TIMEOUT, self.quorum.describe_quorum()).await {
+                Ok(Ok(quorum)) => Some(quorum),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "nobody tells who votes");
+                    None
+                }
+                Err(_) => None,
+            };
             let alive = cluster.brokers.iter().filter(|broker| !broker.fenced);
             let way = |way: PartitionReassignment| Reassigning { adding: way.adding, removing: way.removing };
             Ok(KafkaView {
@@ -133,6 +146,7 @@ impl ClusterAdmin for LiveAdmin {
                 registered: cluster.brokers.iter().map(registered).collect(),
                 partitions: topics.iter().flat_map(partitions).collect(),
                 moving: moving.into_iter().map(|(at, of)| (at, way(of))).collect(),
+                quorum,
                 config,
             })
         })

@@ -7,14 +7,16 @@ pub mod failure;
 pub mod keys;
 pub mod live;
 pub mod pool;
+pub mod quorum;
 pub mod restart;
 pub mod topics;
 
 pub use cluster::{ClusterAdmin, KafkaView, PartitionView, Reassigning, RegisteredBroker};
 pub use failure::{INVALID_REPLICATION_FACTOR, KafkaFailure, TOPIC_ALREADY_EXISTS};
+pub use quorum::QuorumAdmin;
 pub use topics::{BrokerLoad, ConfigChange, Loads, NewTopic, PartitionMove, Replicas, TopicAdmin, TopicView};
 
 /// The admin calls of one cluster.
-pub trait KafkaAdmin: ClusterAdmin + TopicAdmin {}
+pub trait KafkaAdmin: ClusterAdmin + QuorumAdmin + TopicAdmin {}
 
-impl<T: ClusterAdmin + TopicAdmin> KafkaAdmin for T {}
+impl<T: ClusterAdmin + QuorumAdmin + TopicAdmin> KafkaAdmin for T {}

@@ -47,6 +47,11 @@ impl Admin {
         Admin { inner: Arc::new(Inner { config, current: Mutex::default() }) }
     }
 
+    /// A client of the same cluster with a connection of its own: its answers do not wait behind those of this one.
+    pub fn apart(&self) -> Admin {
+        Admin::new(self.inner.config.clone())
+    }
+
     /// The open connection, or a new one to the first bootstrap address that answers.
     async fn connection(&self) -> Result<Connection, Error> {
         let config = &self.inner.config;

@@ -85,7 +85,8 @@ impl Reach {
         let labels = format!("{CLUSTER_LABEL}={},{BROKER_LABEL}", cluster.name_any());
         let pods = Api::<Pod>::namespaced(self.client.clone(), &namespace);
         let pods = pods.list(&ListParams::default().labels(&labels)).await.context("cannot list pods")?;
-        let Some(pod) = pods.iter().filter_map(PodView::of).find(PodView::ready) else { return Ok(None) };
+        let view = |pod: &Pod| PodView::of(pod, &cluster.spec.rack.topology_key);
+        let Some(pod) = pods.iter().filter_map(view).find(PodView::ready) else { return Ok(None) };
         let forward = self.forward(&namespace, &pod.name, port)?;
         let admin = ctx.kafka.through(cluster, forward.address.clone());
         // Kept until the end.

@@ -10,11 +10,14 @@ use crate::{
     names,
 };
 
+/// The key of the file.
+pub const SERVER_PROPERTIES: &str = "server.properties";
+
 /// The ConfigMap with `server.properties` of a pool.
 pub fn config_map(cluster: &Validated, pool: &Pool) -> ConfigMap {
     ConfigMap {
         metadata: meta(cluster, names::config_map(&cluster.name, &pool.name)),
-        data: Some(BTreeMap::from([("server.properties".to_owned(), properties::server_properties(cluster, pool))])),
+        data: Some(BTreeMap::from([(SERVER_PROPERTIES.to_owned(), properties::server_properties(cluster, pool))])),
         ..ConfigMap::default()
     }
 }

@@ -22,6 +22,10 @@ pub const HTTP_PORT: u16 = 8080;
 /// `lost+found` of its own.
 pub const MOUNT: &str = "/var/lib/odradek";
 
+/// Who forms the quorum when it is made. Later the committed log alone says who votes, and the list only has to name more
+/// controllers than may lose their disks: it follows the number of controllers, and restarts nothing.
+const VOTERS: &str = "controller.quorum.voters";
+
 const REPLICATION: &str = "REPLICATION";
 const CONTROLLER: &str = "CONTROLLER";
 
@@ -48,6 +52,7 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
     protocols.extend([REPLICATION, CONTROLLER].map(|name| format!("{name}:PLAINTEXT")));
     let voters: Vec<String> =
         cluster.voters().iter().map(|(id, host)| format!("{id}@{host}:{CONTROLLER_PORT}")).collect();
+    let controllers = names::service_host(&cluster.controllers_headless(), &cluster.namespace);
     let mut keys: BTreeMap<String, String> = config::at_start(&cluster.config);
     // Until the first broker serves nothing can be set for all of them, and acks=all must mean from the start what it
     // will mean.
@@ -58,7 +63,8 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
             ("listeners", bound.join(",")),
             ("listener.security.protocol.map", protocols.join(",")),
             ("controller.listener.names", CONTROLLER.to_owned()),
-            ("controller.quorum.voters", voters.join(",")),
+            (VOTERS, voters.join(",")),
+            ("controller.quorum.bootstrap.servers", format!("{controllers}:{CONTROLLER_PORT}")),
             ("log.dirs", format!("{MOUNT}/data")),
             ("metadata.log.dir", format!("{MOUNT}/metadata")),
             ("odradek.cluster.id", cluster.cluster_id.clone()),
@@ -71,7 +77,9 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
     }
     if pool.has(Role::Controller) {
         // A controller whose volume was lost is not the voter that it was: it catches up, and becomes one again by itself.
+        // Who is new waits for the operator, which changes the number of voters.
         keys.insert("controller.quorum.auto.join.enable".to_owned(), "true".to_owned());
+        keys.insert("odradek.quorum.auto.join.newcomers".to_owned(), "false".to_owned());
     }
     let lines: String = keys.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
     format!("# Written by odradek-operator from the KafkaCluster {}.\n{lines}", cluster.name)
@@ -80,26 +88,33 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
 /// Hash of all that a pod of the pool has to be made anew for.
 pub fn hash(cluster: &Validated, pool: &Pool) -> String {
     let file = server_properties(cluster, pool);
-    let of_running = |line: &&str| line.split_once('=').is_some_and(|(key, _)| key == config::MIN_INSYNC);
-    let lines: String = file.lines().filter(|line| !of_running(line)).flat_map(|line| [line, "\n"]).collect();
+    let restarts = |line: &&str| line.split_once('=').is_none_or(|(key, _)| key != config::MIN_INSYNC && key != VOTERS);
+    let lines: String = file.lines().filter(restarts).flat_map(|line| [line, "\n"]).collect();
     format!("{:016x}", names::fnv1a(lines.as_bytes()))
 }
 
 /// What differs from pod to pod, as overrides of the file. Kubernetes puts the pod's own name and
 /// ordinal in.
 pub fn overrides(cluster: &Validated, pool: &Pool, zone: Option<&str>) -> Vec<String> {
-    let mut overrides = vec!["node.id=$(POD_INDEX)".to_owned()];
+    let service = cluster.headless(pool);
+    let advertised: Vec<String> = listeners(cluster, pool)
+        .iter()
+        .map(|(name, port)| format!("{name}://$(POD_NAME).{service}.$(POD_NAMESPACE).svc:{port}"))
+        .collect();
+    let mut overrides =
+        vec!["node.id=$(POD_INDEX)".to_owned(), format!("advertised.listeners={}", advertised.join(","))];
     if pool.has(Role::Broker) {
-        let service = names::brokers_service(&cluster.name);
-        let advertised: Vec<String> = listeners(cluster, pool)
-            .iter()
-            .filter(|(name, _)| name != CONTROLLER)
-            .map(|(name, port)| format!("{name}://$(POD_NAME).{service}.$(POD_NAMESPACE).svc:{port}"))
-            .collect();
-        overrides.push(format!("advertised.listeners={}", advertised.join(",")));
         overrides.extend(zone.map(|zone| format!("broker.rack={zone}")));
     }
     overrides
+}
+
+/// A file that stays as it is until people agree, but for who the controllers are.
+pub fn with_voters_of(held: &str, wanted: &str) -> String {
+    let names_voters = |line: &&str| line.split_once('=').is_some_and(|(key, _)| key == VOTERS);
+    let voters = wanted.lines().find(names_voters);
+    let lines = held.lines().map(|line| if names_voters(&line) { voters.unwrap_or(line) } else { line });
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A value as a properties file writes it.

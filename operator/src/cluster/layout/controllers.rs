@@ -1,4 +1,5 @@
-//! The controllers of a cluster: those of their own set, and what may not change about a quorum.
+//! The controllers of a cluster: those of their own set, and what may not change about a quorum. How many of them there
+//! are now, on the way to what is wanted, follows from who votes: see [`crate::cluster::quorum`].
 
 use odradek_crds::NodePool;
 
@@ -22,7 +23,7 @@ pub(super) fn controller_set(
             zone: None,
             first_id: pin.identity.first_id,
             replicas: pin.replicas,
-            wanted: pin.replicas,
+            wanted: wanted.unwrap_or(pin.replicas),
         };
     }
     let brokers: i32 = pools.iter().map(|pool| pool.replicas).sum();
@@ -30,29 +31,39 @@ pub(super) fn controller_set(
     SetLayout { name: names::controllers_set(cluster), zone: None, first_id: ids.block(), replicas, wanted: replicas }
 }
 
-/// A quorum that differs from the one that the cluster was made with.
-pub(super) fn moved_controllers(pools: &[NodePool], wanted: Option<i32>, pins: &[Pin]) -> Option<Refusal> {
+/// Controllers that would have to move, or nodes that are brokers too and would have to become controllers.
+pub(super) fn moved_controllers(pools: &[NodePool], pins: &[Pin]) -> Option<Refusal> {
     let pinned: i32 = pins.iter().filter(|pin| pin.identity.controller).map(|pin| pin.replicas).sum();
     if pinned == 0 {
         return None;
     }
     let in_pools = pins.iter().any(|p| p.identity.controller && p.identity.pool != CONTROLLERS_POOL);
     let combined: i32 = pools.iter().filter(|p| p.has_controllers()).map(|p| p.replicas).sum();
-    let (field, asked) = match (in_pools, combined) {
-        (false, 0) => ("spec.controllers.replicas", wanted.unwrap_or(pinned)),
-        (true, 0) => ("spec.nodePools", 0),
-        (true, asked) => ("spec.nodePools", asked),
-        (false, _) => ("spec.nodePools", 0),
-    };
-    (asked != pinned).then(|| {
-        Refusal::new(
-            Reason::NotSupported,
-            field,
+    let refuse = |field: &str, why: String| Some(Refusal::new(Reason::NotSupported, field, why));
+    match (in_pools, combined) {
+        // They come and go one by one.
+        (false, 0) => None,
+        (true, asked) if asked == pinned => None,
+        (true, 0) => refuse(
+            "spec.nodePools",
             format!(
-                "the cluster was made with {pinned} controllers{}, and changing them is not \
-                 supported yet: set it back",
-                if in_pools { " in its node pools" } else { " of their own" }
+                "the {pinned} controllers of the cluster are in its node pools, and cannot move to nodes of their own \
+                 yet: give a pool the controller role again"
             ),
-        )
-    })
+        ),
+        (true, asked) => refuse(
+            "spec.nodePools",
+            format!(
+                "{asked} nodes would be controllers and brokers, and the cluster has {pinned}: the number of controllers \
+                 only changes where they have nodes of their own (spec.controllers): set it back to {pinned}"
+            ),
+        ),
+        (false, _) => refuse(
+            "spec.nodePools",
+            format!(
+                "the cluster has {pinned} controllers of their own, and they cannot move into a node pool yet: take the \
+                 controller role from its pools"
+            ),
+        ),
+    }
 }

@@ -52,6 +52,10 @@ pub enum Action {
     RenewLease(NodeSet),
     /// Gives the lease to stop pods back.
     ReleaseLease,
+    /// Makes this controller a voter of the quorum.
+    AddVoter(i32),
+    /// Takes this controller out of the quorum.
+    RemoveVoter(i32),
     /// Changes keys of the configuration that the brokers take while they run.
     ConfigureBrokers(Vec<ConfigChange>),
 }
@@ -93,8 +97,15 @@ impl Action {
             Action::ElectLeaders(_) => "ElectLeaders",
             Action::RenewLease(_) => "RenewLease",
             Action::ReleaseLease => "ReleaseLease",
+            Action::AddVoter(_) => "AddVoter",
+            Action::RemoveVoter(_) => "RemoveVoter",
             Action::ConfigureBrokers(_) => "ConfigureBrokers",
         }
+    }
+
+    /// Whether it changes who votes among the controllers.
+    pub fn changes_quorum(&self) -> bool {
+        matches!(self, Action::AddVoter(_) | Action::RemoveVoter(_))
     }
 
     /// What the action is done to.
@@ -114,6 +125,7 @@ impl Action {
             Action::MarkClaim { claim, .. } => format!("PersistentVolumeClaim/{claim}"),
             Action::ElectLeaders(partitions) => format!("Partitions/{}", partitions.len()),
             Action::RenewLease(_) | Action::ReleaseLease => "Lease/restart".to_owned(),
+            Action::AddVoter(id) | Action::RemoveVoter(id) => format!("Controller/{id}"),
             Action::ConfigureBrokers(changes) => {
                 let keys: Vec<&str> = changes.iter().map(ConfigChange::key).collect();
                 format!("Config/{}", keys.join(","))
@@ -130,6 +142,7 @@ impl Action {
             },
             Action::Leave(leave) => Some(leave.id),
             Action::Unregister(id) => Some(*id),
+            Action::AddVoter(id) | Action::RemoveVoter(id) => Some(*id),
             Action::Create(_)
             | Action::Update(_)
             | Action::Remove { .. }

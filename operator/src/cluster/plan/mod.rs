@@ -23,6 +23,7 @@ mod leave;
 mod order;
 mod progress;
 mod prune;
+mod quorum;
 mod roll;
 mod shape;
 
@@ -93,6 +94,7 @@ pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError
     let mut steps = shape::shape(cluster, observed, &objects);
     steps.extend(prune::prune(cluster, observed, &objects));
     steps.extend(dynamic::dynamic(cluster, observed));
+    steps.extend(quorum::quorum(cluster, observed));
     let (after, waits) = back::back(cluster, observed);
     steps.extend(after);
     let leaving = leave::leave(cluster, observed, &objects, waits.as_ref());

@@ -24,6 +24,7 @@ use crate::{
 
 mod lease;
 mod leave;
+mod quorum;
 mod roll;
 
 /// Objects that are applied side by side.
@@ -93,6 +94,14 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
         Action::ReleaseLease => lease::release(valid, observed).await,
         Action::ElectLeaders(partitions) => {
             kafka("elect preferred leaders", ctx.kafka.of(cluster).elect_preferred(partitions).await)
+        }
+        Action::AddVoter(id) => {
+            let added = quorum::add(&*ctx.kafka.of(cluster), valid, observed, *id).await;
+            kafka("make the controller a voter", added)
+        }
+        Action::RemoveVoter(id) => {
+            let removed = quorum::remove(&*ctx.kafka.of(cluster), valid, observed, *id).await;
+            kafka("take the controller out of the quorum", removed)
         }
         Action::ConfigureBrokers(changes) => {
             kafka("configure the brokers", ctx.kafka.of(cluster).configure_brokers(changes).await)
