@@ -68,7 +68,7 @@ chaos: setup ## Real processes under faults, checked record by record (MINUTES, 
 	@e2e/chaos/chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTERS),--clusters $(CLUSTERS)) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench
-bench: setup ## The same load against Apache Kafka 4.4.0 and Odradek, side by side (PART=single, failover, scale, reassign)
+bench: setup ## The same load against Apache Kafka 4.4.0 and Odradek, side by side (PART=single, failover, scale, reassign, planner)
 	@e2e/bench/bench $(PART)
 
 .PHONY: clean

@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use odradek_placement::plan::{Broker, Mode, Options, Partitions, Plan, plan};
 
-const RACKS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// Racks of brokers that are added where each has its own.
+const NEW: [&str; 10] = ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"];
 
 /// A cluster whose topics have 100 partitions each of three replicas, laid out round the racks, with sizes that differ
 /// between topics.
-fn cluster(partitions: usize, brokers: usize) -> Partitions {
+fn cluster(partitions: usize, brokers: usize, racks: usize) -> Partitions {
     let mut input = Partitions::with_capacity(partitions, partitions * 3);
     for at in 0..partitions {
         let topic = input.topic(&format!("topic-{}", at / 100));
         // Racks in turn; in a rack, brokers in turn, each rack with a step of its own so that pairs differ.
-        let per_rack = brokers / RACKS.len();
+        let per_rack = brokers / racks;
         let replica = |place: usize| {
-            let rack = (at + place) % RACKS.len();
-            let turn = at / RACKS.len() + place * (at / brokers);
-            (rack + RACKS.len() * (turn % per_rack)) as i32
+            let rack = (at + place) % racks;
+            let turn = at / racks + place * (at / brokers);
+            (rack + racks * (turn % per_rack)) as i32
         };
         let size = 1_000_000 * (1 + u64::from(topic) * 7_919 % 1_000);
         input.push(topic, (at % 100) as i32, &[replica(0), replica(1), replica(2)], size);
@@ -26,8 +27,8 @@ fn cluster(partitions: usize, brokers: usize) -> Partitions {
     input
 }
 
-fn brokers(count: usize) -> Vec<Broker<'static>> {
-    (0..count).map(|at| Broker::new(at as i32, Some(RACKS[at % RACKS.len()]))).collect()
+fn brokers(count: usize, racks: &[String]) -> Vec<Broker<'_>> {
+    (0..count).map(|at| Broker::new(at as i32, Some(&racks[at % racks.len()]))).collect()
 }
 
 /// Carries out a plan: the assignment that it ends with.
@@ -45,8 +46,14 @@ fn carried_out(input: &Partitions, plan: &Plan) -> Partitions {
     after
 }
 
+/// How long this thread was on a CPU, in seconds; 0 where the kernel does not tell.
+fn cpu_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
 fn measure(name: &str, brokers: &[Broker<'_>], input: &Partitions, mode: Mode) -> Plan {
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let plan = match plan(brokers, input, &Options::new(mode)) {
         Ok(plan) => plan,
         Err(error) => {
@@ -54,10 +61,10 @@ fn measure(name: &str, brokers: &[Broker<'_>], input: &Partitions, mode: Mode) -
             std::process::exit(1);
         }
     };
-    let took = start.elapsed();
+    let (took, cpu) = (start.elapsed(), cpu_seconds() - cpu);
     let percent = |range: odradek_placement::Range| 100.0 * range.width() as f64 / range.most.max(1) as f64;
     println!(
-        "| {} | {} | {name} | {:.3} s | {} / {} | {:.1} / {:.1} GB | {} | {} | {:.1}% | {} |",
+        "| {} | {} | {name} | {:.3} s | {cpu:.3} s | {} / {} | {:.1} / {:.1} GB | {} | {} | {:.1}% | {} |",
         input.len(),
         brokers.len(),
         took.as_secs_f64(),
@@ -75,16 +82,23 @@ fn measure(name: &str, brokers: &[Broker<'_>], input: &Partitions, mode: Mode) -
 
 fn main() {
     println!(
-        "| partitions | brokers | plan | took | replicas copied / least | bytes copied / least | replicas apart | leaders apart | bytes apart | crowded |"
+        "| partitions | brokers | plan | took | CPU | replicas copied / least | bytes copied / least | replicas apart | leaders apart | bytes apart | crowded |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
-    for (partitions, before, more) in [(1_000, 12, 6), (10_000, 30, 6), (100_000, 90, 12), (1_000_000, 270, 30)] {
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    let six = [(1_000, 12, 6, 6), (10_000, 30, 6, 6), (100_000, 90, 12, 6), (1_000_000, 270, 30, 6)];
+    // And each broker in a rack of its own.
+    for (partitions, before, more, racks) in six.into_iter().chain([(100_000, 90, 10, 90)]) {
+        let names: Vec<String> = (0..racks).map(|rack| format!("rack-{rack}")).collect();
         // Even to begin with: what is measured is only what the new brokers need.
-        let start = cluster(partitions, before);
-        let all = brokers(before);
+        let start = cluster(partitions, before, racks);
+        let all = brokers(before, &names);
         let even = carried_out(&start, &measure("as laid out", &all, &start, Mode::Full));
-        let grown = brokers(before + more);
-        let new = (before..before + more).map(|id| id as i32).collect();
+        let mut grown = brokers(before + more, &names);
+        if racks == before {
+            grown.truncate(before);
+            grown.extend(NEW.iter().zip(before as i32..).map(|(rack, id)| Broker::new(id, Some(*rack))));
+        }
+        let new = (before..grown.len()).map(|id| id as i32).collect();
         let full = measure("brokers added, full", &grown, &even, Mode::Full);
         measure("brokers added, only to them", &grown, &even, Mode::AddBrokers(new));
         let after = carried_out(&even, &full);

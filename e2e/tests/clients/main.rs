@@ -6,6 +6,7 @@ mod elections;
 mod follower_reads;
 mod log_dirs;
 mod mirror;
+mod planner;
 mod quorum;
 mod reassign;
 mod restart_safety;

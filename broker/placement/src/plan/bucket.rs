@@ -1,7 +1,10 @@
-//! The partitions of each broker, so that one of about the wanted size is found without looking at all of them.
+//! The partitions of each broker, so that a cross-section of them is found without looking at all of them.
 
 use super::Partitions;
 use super::state::State;
+
+/// The golden ratio as a fraction of 2^32: its multiples fall evenly, however many there are.
+const GOLDEN: u32 = 0x9E37_79B9;
 
 /// In which order equal partitions are taken: spread over all topics in proportion, so that what moves is a cross-section
 /// of the load.
@@ -20,7 +23,7 @@ impl Turns {
             let topic = input.topic_of(at) as usize;
             seen[topic] += 1;
             // Each topic begins elsewhere (by the golden ratio), or those with few partitions would all have one turn.
-            let begin = f64::from((topic as u32).wrapping_mul(0x9E37_79B9)) / f64::from(u32::MAX);
+            let begin = f64::from((topic as u32).wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
             let turn = (f64::from(seen[topic] - 1) + begin) / f64::from(sizes[topic]);
             (turn * 65_535.0) as u16
         };
@@ -63,6 +66,8 @@ struct Class {
 struct Bucket {
     keys: Vec<u64>,
     classes: Vec<Class>,
+    /// How often one was asked for.
+    asked: u32,
 }
 
 /// The partitions of each broker.
@@ -126,12 +131,13 @@ impl Buckets {
     }
 
     /// A partition of the broker for which `fit`, given the partition and the place of the broker in its list, has an
-    /// answer: first what moves anyway, then of the size nearest to `want`.
+    /// answer: first what moves anyway. Then a cross-section of its sizes, each `times` as large: one call aims at a small
+    /// partition, another at a large one, and where there is none of the size aimed at, at the nearest.
     pub(super) fn take<T>(
         &mut self,
         state: &State<'_>,
         node: usize,
-        want: u64,
+        times: f64,
         mut fit: impl FnMut(usize, usize) -> Option<T>,
     ) -> Option<(usize, usize, T)> {
         let mut look = |at: usize| -> Option<Option<(usize, usize, T)>> {
@@ -159,7 +165,7 @@ impl Buckets {
         }
         let held = &self.held[self.starts[node]..self.starts[node + 1]];
         let bucket = self.buckets[node].get_or_insert_with(|| Bucket::new(state, &self.turns, node, held));
-        let wanted = class(want);
+        let wanted = bucket.aim(state.input, times);
         let mut below = bucket.classes.partition_point(|class| class.class < wanted);
         let mut above = below;
         loop {
@@ -204,7 +210,15 @@ impl Bucket {
                 _ => classes.push(Class { class, next: place, end: place + 1 }),
             }
         }
-        Bucket { keys, classes }
+        Bucket { keys, classes, asked: 0 }
+    }
+
+    /// The size class to aim at next.
+    fn aim(&mut self, input: &Partitions, times: f64) -> u16 {
+        let place = (u64::from(self.asked.wrapping_mul(GOLDEN)) * self.keys.len() as u64) >> 32;
+        self.asked = self.asked.wrapping_add(1);
+        let size = self.keys.get(place as usize).map_or(0, |key| input.size_of(Turns::partition(*key)));
+        class((size as f64 * times) as u64)
     }
 
     /// The first of the class that `look` takes; it says `None` for those that are not there any more.

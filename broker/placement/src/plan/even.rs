@@ -77,10 +77,11 @@ fn within(state: &mut State<'_>, buckets: &mut Buckets, rack: usize) -> Vec<usiz
             gets.retain(|at| *at != to);
             continue;
         };
-        let want = (weight(state, from) + weight(state, to)) / 2.0;
         let (source, target) = (nodes[from], nodes[to]);
+        let has = state.bytes[source] as f64 / state.load[source].max(1) as f64;
+        let times = if has > 0.0 { (weight(state, from) + weight(state, to)) / 2.0 / has } else { 1.0 };
         let mut no_room = false;
-        let found = buckets.take(state, source, want as u64, |at, _| {
+        let found = buckets.take(state, source, times, |at, _| {
             if state.holds(at, target) {
                 return None;
             }

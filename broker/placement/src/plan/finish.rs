@@ -42,6 +42,7 @@ pub(super) fn balance(state: &State<'_>) -> Balance {
 pub(super) fn finish(state: &State<'_>, before: Balance, least: Copies) -> Plan {
     let after = balance(state);
     let mut plan = Plan { least, ..Plan::default() };
+    let mut moves: Vec<(u8, Move)> = Vec::new();
     for at in 0..state.input.len() {
         if let Some(stuck) = stuck(state, at) {
             plan.stuck.push(stuck);
@@ -61,13 +62,18 @@ pub(super) fn finish(state: &State<'_>, before: Balance, least: Copies) -> Plan 
             plan.copies.replicas += adding().count();
             plan.copies.bytes += bytes;
             let (topic, partition) = (state.input.topic_of(at), state.input.partition_of(at));
-            plan.moves.push(Move { topic, partition, from: from.to_vec(), to, bytes, why, replaces: target.is_some() });
+            let rank = state.causes.get(&at).map_or(Cause::Leader.rank(), |cause| cause.rank());
+            moves.push((
+                rank,
+                Move { topic, partition, from: from.to_vec(), to, bytes, why, replaces: target.is_some() },
+            ));
         } else if let Some(target) = target {
             let why = why(state, at, target, &to, &before, &after);
             plan.cancels.push(Cancel { topic: state.input.topic_of(at), partition: state.input.partition_of(at), why });
         }
     }
-    plan.moves.sort_by_key(|one| one.why.rank());
+    moves.sort_by_key(|(rank, _)| *rank);
+    plan.moves = moves.into_iter().map(|(_, one)| one).collect();
     plan.before = before;
     plan.after = after;
     plan

@@ -22,6 +22,7 @@ mod moves;
 mod partitions;
 mod racks;
 mod share;
+mod start;
 mod state;
 mod why;
 

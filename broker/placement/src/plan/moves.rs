@@ -22,8 +22,9 @@ pub struct Plan {
     pub after: Balance,
     /// What `moves` copy.
     pub copies: Copies,
-    /// The least that any plan to this end copies: what must leave, and what brokers lack of their share. Bytes of a
-    /// share are taken at the mean size of a replica, so with sizes that differ they are no exact bound.
+    /// The least that any plan to this end copies: what must leave, and what brokers lack of their share beyond that,
+    /// whose bytes are taken at the mean size of a replica: with sizes that differ they are no exact bound. Which racks a
+    /// partition may be on can force more.
     pub least: Copies,
 }
 

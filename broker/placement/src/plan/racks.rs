@@ -47,6 +47,8 @@ struct Table {
     racks: usize,
     /// Partitions, for each pair of racks.
     movable: Vec<usize>,
+    /// The racks with brokers that take more.
+    takes: Vec<bool>,
     /// The pairs between which nothing could be moved after all: a disk is full.
     blocked: Vec<bool>,
 }
@@ -54,7 +56,13 @@ struct Table {
 impl Table {
     fn new(state: &State<'_>) -> Table {
         let racks = state.racks();
-        let mut table = Table { racks, movable: vec![0; racks * racks], blocked: vec![false; racks * racks] };
+        let takes = |nodes: &Vec<usize>| nodes.iter().any(|node| state.takes[*node]);
+        let mut table = Table {
+            racks,
+            movable: vec![0; racks * racks],
+            takes: state.open.iter().map(takes).collect(),
+            blocked: vec![false; racks * racks],
+        };
         for at in 0..state.input.len() {
             table.count(state, at, 1);
         }
@@ -67,21 +75,34 @@ impl Table {
             return;
         }
         let list = state.list(at);
+        let rack_of = |node: u32| state.nodes[node as usize].rack;
         for (slot, node) in list.iter().enumerate() {
-            let Some(from) = state.nodes[*node as usize].rack else { continue };
-            let same = |other: &u32| state.nodes[*other as usize].rack == Some(from);
-            let first = list[..slot].iter().filter(|other| same(other)).all(|other| !state.gives(at, *other as usize));
-            if !state.gives(at, *node as usize) || !first {
+            let Some(from) = rack_of(*node) else { continue };
+            let counted = |other: &u32| rack_of(*other) == Some(from) && state.gives(at, *other as usize);
+            if !state.gives(at, *node as usize) || list[..slot].iter().any(counted) {
                 continue;
             }
             let has = state.in_rack(at, from);
             for to in 0..self.racks {
-                if to != from && can_go(state, at, has, to) {
+                let holds = list.iter().any(|node| rack_of(*node) == Some(to));
+                if to != from && self.takes[to] && (!holds || can_go(state, at, has, to)) {
                     let pair = from * self.racks + to;
                     self.movable[pair] = self.movable[pair].wrapping_add_signed(sign);
                 }
             }
         }
+    }
+
+    /// Whether something can move along the path, and should.
+    fn leads_on(&self, shares: &[RackShare], path: &[usize]) -> bool {
+        let (first, last) = (shares[path[0]], shares[path[path.len() - 1]]);
+        let worth =
+            (first.has > first.most && last.has < last.most) || (first.has > first.least && last.has < last.least);
+        worth && path.windows(2).all(|hop| self.can_move(hop[0] * self.racks + hop[1]))
+    }
+
+    fn can_move(&self, pair: usize) -> bool {
+        self.movable[pair] > 0 && !self.blocked[pair]
     }
 
     /// The shortest way from a rack that has too much to one that has too little: first what lies outside of its share
@@ -104,7 +125,7 @@ impl Table {
         while let Some(rack) = queue.pop_front() {
             for to in 0..self.racks {
                 let pair = rack * self.racks + to;
-                if from[to].is_some() || self.movable[pair] == 0 || self.blocked[pair] {
+                if from[to].is_some() || !self.can_move(pair) {
                     continue;
                 }
                 from[to] = Some(rack);
@@ -142,15 +163,16 @@ pub(super) fn even_out(state: &mut State<'_>, buckets: &mut Buckets, shares: &mu
     // For each broker and rack: nothing of the broker can go there. What moves may change that.
     let mut dry = vec![false; state.nodes.len() * racks];
     while let Some(path) = table.path(shares) {
-        // From the end, so that no rack between gets more than it had.
-        for hop in (1..path.len()).rev() {
-            let (from, to) = (path[hop - 1], path[hop]);
-            if move_one(state, buckets, &mut table, &mut dry, shares[from], (from, to), &mut full) {
+        while table.leads_on(shares, &path) {
+            // From the end, so that no rack between gets more than it had.
+            for hop in (1..path.len()).rev() {
+                let (from, to) = (path[hop - 1], path[hop]);
+                if !move_one(state, buckets, &mut table, &mut dry, (from, to), &mut full) {
+                    table.blocked[from * racks + to] = true;
+                    break;
+                }
                 shares[from].has -= 1;
                 shares[to].has += 1;
-            } else {
-                table.blocked[from * racks + to] = true;
-                break;
             }
         }
     }
@@ -163,22 +185,15 @@ fn move_one(
     buckets: &mut Buckets,
     table: &mut Table,
     dry: &mut [bool],
-    share: RackShare,
     (from, to): (usize, usize),
     full: &mut Vec<usize>,
 ) -> bool {
     let racks = table.racks;
     let mut sources: Vec<usize> = share::even_able(state, from).filter(|node| !dry[node * racks + to]).collect();
     sources.sort_by_key(|node| (std::cmp::Reverse(state.load[*node]), *node));
-    let brokers = share::even_able(state, from).count().max(1);
     let mut no_room = Vec::new();
     for source in sources {
-        // So that what leaves the rack takes along what it has too much of.
-        let spare = state.load[source].saturating_sub(share.goal / brokers).max(1);
-        let mean = state.bytes.iter().sum::<u64>() / state.load.iter().sum::<usize>().max(1) as u64;
-        let even = (share.goal / brokers) as u64 * mean;
-        let want = state.bytes[source].saturating_sub(even) / spare as u64;
-        let found = buckets.take(state, source, want, |at, _| {
+        let found = buckets.take(state, source, 1.0, |at, _| {
             let has = state.in_rack(at, from);
             if !can_go(state, at, has, to) {
                 return None;

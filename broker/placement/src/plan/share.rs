@@ -177,18 +177,16 @@ pub(super) fn least(state: &State<'_>) -> Copies {
     }
     let all: usize = state.load.iter().sum();
     let mean = state.bytes.iter().sum::<u64>() as f64 / all.max(1) as f64;
-    let mut lack = Copies::default();
+    let mut lack = 0;
     for (rack, share) in of_racks(state).into_iter().enumerate() {
         let nodes: Vec<usize> = even_able(state, rack).collect();
         let loads: Vec<usize> = nodes.iter().map(|node| state.load[*node]).collect();
-        for (node, share) in nodes.iter().zip(of_brokers(&loads, share.goal)) {
-            if state.takes[*node] {
-                lack.replicas += share.saturating_sub(state.load[*node]);
-                lack.bytes += ((share as f64 * mean) as u64).saturating_sub(state.bytes[*node]);
-            }
-        }
+        let lacks = |(node, share): (&usize, usize)| share.saturating_sub(state.load[*node]);
+        let takes = |(node, _): &(&usize, usize)| state.takes[**node];
+        lack += nodes.iter().zip(of_brokers(&loads, share.goal)).filter(takes).map(lacks).sum::<usize>();
     }
-    Copies { replicas: must.replicas.max(lack.replicas), bytes: must.bytes.max(lack.bytes) }
+    let more = lack.saturating_sub(must.replicas);
+    Copies { replicas: must.replicas + more, bytes: must.bytes + (more as f64 * mean) as u64 }
 }
 
 #[cfg(test)]

@@ -4,10 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Broker, Mode, Options, Partitions, PlanError};
-
-/// Room where the disk is not known: more than all that there is, and far from overflowing.
-const NO_BOUND: i128 = i128::MAX / 4;
+use super::Partitions;
 
 /// What a broker may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +26,7 @@ pub(super) struct Node {
     /// Its rack; none for those that are gone, since nobody knows it.
     pub(super) rack: Option<usize>,
     pub(super) role: Role,
-    alive: bool,
+    pub(super) alive: bool,
 }
 
 /// Why a partition is changed; the other numbers are added in the end. The first that is listed here counts, and of equal
@@ -46,7 +43,8 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    fn rank(self) -> u8 {
+    /// What must move first has the smallest.
+    pub(super) fn rank(self) -> u8 {
         match self {
             Cause::Leaves(_) => 0,
             Cause::Gone(_) => 1,
@@ -74,8 +72,8 @@ pub(super) struct State<'a> {
     pub(super) load: Vec<usize>,
     pub(super) leads: Vec<usize>,
     pub(super) bytes: Vec<u64>,
-    room: Vec<i128>,
-    room_at_start: Vec<i128>,
+    pub(super) room: Vec<i128>,
+    pub(super) room_at_start: Vec<i128>,
     /// Whether replicas that are where they were may move, and not only those that move anyway.
     pub(super) moves_all: bool,
     /// Whether a replica may move on without making the load more even by itself, for one behind it in a chain.
@@ -85,173 +83,28 @@ pub(super) struct State<'a> {
     /// Whether room counts before load.
     pub(super) roomiest_first: bool,
     /// The replication factor wanted of each topic that is planned for; `None` when all are, as they are.
-    goals: Option<Vec<Goal>>,
+    pub(super) goals: Option<Vec<Goal>>,
     /// The partitions none of whose replicas is up.
     pub(super) offline: BTreeSet<usize>,
-    starts: Vec<u32>,
-    lens: Vec<u16>,
-    now: Vec<u32>,
+    pub(super) starts: Vec<u32>,
+    pub(super) lens: Vec<u16>,
+    pub(super) now: Vec<u32>,
     pub(super) causes: HashMap<usize, Cause>,
     /// For each rack, zero between calls.
-    scratch: Vec<usize>,
+    pub(super) scratch: Vec<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Goal {
+/// What is planned for a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
     LeftAlone,
     AsItIs,
     Replicas(usize),
 }
 
-impl<'a> State<'a> {
-    /// The assignment as it is, with reassignments under way as done.
-    pub(super) fn new(
-        brokers: &[Broker<'_>],
-        input: &'a Partitions,
-        options: &Options,
-    ) -> Result<State<'a>, PlanError> {
-        let mut sorted = brokers.to_vec();
-        sorted.sort_by_key(|broker| broker.id);
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(PlanError::DuplicateBroker { id: pair[0].id });
-        }
-        let known = |id: i32| sorted.binary_search_by_key(&id, |broker| broker.id).is_ok();
-        let named: &[i32] = match &options.mode {
-            Mode::AddBrokers(ids) | Mode::RemoveBrokers(ids) => ids,
-            Mode::Full | Mode::Topics(_) => &[],
-        };
-        if let Some(id) = named.iter().find(|id| !known(**id)) {
-            return Err(PlanError::UnknownBroker { id: *id });
-        }
-        let mut gone: Vec<i32> = Vec::new();
-        for at in 0..input.len() {
-            let lists = [Some(input.replicas_of(at)), input.target_of(at)];
-            for replicas in lists.into_iter().flatten() {
-                let twice = |(place, id): (usize, &i32)| replicas[..place].contains(id);
-                if replicas.is_empty() || replicas.iter().enumerate().any(twice) {
-                    return Err(PlanError::BadReplicas {
-                        topic: input.topic_name(input.topic_of(at)).to_owned(),
-                        partition: input.partition_of(at),
-                        replicas: replicas.to_vec(),
-                    });
-                }
-                gone.extend(replicas.iter().copied().filter(|id| !known(*id)));
-            }
-        }
-        gone.sort_unstable();
-        gone.dedup();
-
-        let mut names: Vec<Option<&str>> = sorted.iter().map(|broker| broker.rack).collect();
-        names.sort_unstable();
-        names.dedup();
-        let leaves = |broker: &Broker<'_>| match &options.mode {
-            Mode::RemoveBrokers(ids) => broker.leaving || ids.contains(&broker.id),
-            _ => broker.leaving,
-        };
-        let mut nodes: Vec<Node> = sorted
-            .iter()
-            .map(|broker| Node {
-                id: broker.id,
-                rack: names.binary_search(&broker.rack).ok(),
-                role: match (leaves(broker), broker.alive) {
-                    (true, _) => Role::Leaves,
-                    (false, true) => Role::Open,
-                    (false, false) => Role::Still,
-                },
-                alive: broker.alive,
-            })
-            .collect();
-        nodes.extend(gone.iter().map(|id| Node { id: *id, rack: None, role: Role::Gone, alive: false }));
-        nodes.sort_by_key(|node| node.id);
-        let mut room = vec![0; nodes.len()];
-        for broker in &sorted {
-            if let Ok(at) = nodes.binary_search_by_key(&broker.id, |node| node.id) {
-                let free =
-                    |disk: super::Disk| i128::from(disk.size) - i128::from(disk.used) - i128::from(options.keep_free);
-                room[at] = broker.disk.map_or(NO_BOUND, free);
-            }
-        }
-        let mut open = vec![Vec::new(); names.len()];
-        for (at, node) in nodes.iter().enumerate() {
-            if let (Role::Open, Some(rack)) = (node.role, node.rack) {
-                open[rack].push(at);
-            }
-        }
-        let takes = nodes.iter().map(|node| match &options.mode {
-            Mode::AddBrokers(ids) => node.role == Role::Open && ids.contains(&node.id),
-            _ => node.role == Role::Open,
-        });
-        let goals = match &options.mode {
-            Mode::Topics(topics) => {
-                let mut goals = vec![Goal::LeftAlone; input.topics()];
-                for goal in topics {
-                    if goal.replication_factor == Some(0) {
-                        return Err(PlanError::ZeroReplicationFactor {
-                            topic: input.topic_name(goal.topic).to_owned(),
-                        });
-                    }
-                    if let Some(of) = goals.get_mut(goal.topic as usize) {
-                        *of = goal.replication_factor.map_or(Goal::AsItIs, Goal::Replicas);
-                    }
-                }
-                Some(goals)
-            }
-            _ => None,
-        };
-        let count = nodes.len();
-        let racks = names.len();
-        let mut state = State {
-            input,
-            takes: takes.collect(),
-            closed: vec![false; count],
-            load: vec![0; count],
-            leads: vec![0; count],
-            bytes: vec![0; count],
-            room,
-            room_at_start: Vec::new(),
-            moves_all: matches!(options.mode, Mode::Full | Mode::AddBrokers(_)),
-            moves_freely: matches!(options.mode, Mode::Full),
-            repairs: !matches!(options.mode, Mode::RemoveBrokers(_)),
-            roomiest_first: false,
-            goals,
-            offline: BTreeSet::new(),
-            starts: Vec::with_capacity(input.len()),
-            lens: Vec::with_capacity(input.len()),
-            now: Vec::new(),
-            causes: HashMap::new(),
-            scratch: vec![0; racks],
-            rack_names: names.into_iter().map(|name| name.map(Arc::from)).collect(),
-            open,
-            nodes,
-        };
-        state.load_up();
-        state.room_at_start = state.room.clone();
-        Ok(state)
-    }
-
-    fn load_up(&mut self) {
-        let all_up = self.nodes.iter().all(|node| node.alive);
-        for at in 0..self.input.len() {
-            let start = self.input.start_of(at);
-            let place = self.now.len();
-            self.starts.push(place as u32);
-            self.lens.push(start.len() as u16);
-            for id in start {
-                self.now.push(self.node(*id) as u32);
-            }
-            self.now.resize(place + start.len().max(self.wanted(at)), 0);
-            for slot in 0..start.len() {
-                let node = self.now[place + slot] as usize;
-                self.count(at, slot, node, 1);
-            }
-            if !all_up && !self.input.replicas_of(at).iter().any(|id| self.nodes[self.node(*id)].alive) {
-                self.offline.insert(at);
-            }
-        }
-    }
-
+impl State<'_> {
     /// The place of the broker with this id, which the input names.
-    fn node(&self, id: i32) -> usize {
+    pub(super) fn node(&self, id: i32) -> usize {
         self.nodes.binary_search_by_key(&id, |node| node.id).unwrap_or_default()
     }
 
@@ -346,7 +199,7 @@ impl<'a> State<'a> {
         self.room[node] >= i128::from(self.input.size_of(at)) || self.has_data(at, node)
     }
 
-    fn count(&mut self, at: usize, slot: usize, node: usize, sign: isize) {
+    pub(super) fn count(&mut self, at: usize, slot: usize, node: usize, sign: isize) {
         let size = self.input.size_of(at);
         self.load[node] = self.load[node].wrapping_add_signed(sign);
         if slot == 0 {
@@ -417,17 +270,35 @@ impl<'a> State<'a> {
         let others = || self.list(at).iter().enumerate().filter(|(slot, _)| Some(*slot) != without);
         let rack_of = |node: u32| self.nodes[node as usize].rack;
         others().filter_map(|(_, node)| rack_of(*node)).for_each(|rack| used[rack] += 1);
-        let open = self.open.iter().enumerate();
-        let best = open
-            .flat_map(|(rack, nodes)| nodes.iter().map(move |node| (rack, *node)))
-            .filter(|(_, node)| !self.closed[*node] && (!only_takes || self.takes[*node]))
-            .filter(|(_, node)| !self.holds(at, *node) && self.fits(at, *node))
-            .min_by_key(|(rack, node)| {
-                let room = if self.roomiest_first { self.room[*node] } else { 0 };
-                let copies = !self.has_data(at, *node);
-                (used[*rack], copies, Reverse(room), self.load[*node], self.bytes[*node], *node)
-            })
-            .map(|(rack, node)| (node, used[rack]));
+        // Mostly nobody else has the data: then nobody is asked for it.
+        let moved = self.input.target_of(at).is_some() || self.causes.contains_key(&at);
+        let has_data = |node: usize| moved && self.has_data(at, node);
+        let size = i128::from(self.input.size_of(at));
+        let mut best: Option<(usize, usize)> = None;
+        for (rack, nodes) in self.open.iter().enumerate() {
+            if best.is_some_and(|best| used[best.1] < used[rack]) {
+                continue;
+            }
+            for &node in nodes {
+                let may = !self.closed[node] && (!only_takes || self.takes[node]) && !self.holds(at, node);
+                if !may || !(self.room[node] >= size || has_data(node)) {
+                    continue;
+                }
+                // Every broker is asked for every replica that must move: only what is equal is looked at further.
+                let key = |node: usize| {
+                    let room = if self.roomiest_first { self.room[node] } else { 0 };
+                    (!has_data(node), Reverse(room), self.load[node])
+                };
+                let better = best.is_none_or(|(other, other_rack)| {
+                    let order = used[rack].cmp(&used[other_rack]).then_with(|| key(node).cmp(&key(other)));
+                    order.then_with(|| (self.bytes[node], node).cmp(&(self.bytes[other], other))).is_lt()
+                });
+                if better {
+                    best = Some((node, rack));
+                }
+            }
+        }
+        let best = best.map(|(node, rack)| (node, used[rack]));
         others().filter_map(|(_, node)| rack_of(*node)).for_each(|rack| used[rack] = 0);
         self.scratch = used;
         best

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Why a partition moves. When there are several reasons, the first of this list that holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// A broker that holds it leaves.
     Leaves {
@@ -54,20 +54,6 @@ pub enum Why {
         /// How many that is the preferred leader of before anything moves.
         led: usize,
     },
-}
-
-impl Why {
-    /// The order in which moves are made: what must move first.
-    pub(super) fn rank(&self) -> u8 {
-        match self {
-            Why::Leaves { .. } => 0,
-            Why::Gone { .. } => 1,
-            Why::ReplicationFactor { .. } => 2,
-            Why::SharedRack { .. } => 3,
-            Why::Share { .. } => 4,
-            Why::Leader { .. } => 5,
-        }
-    }
 }
 
 impl fmt::Display for Why {

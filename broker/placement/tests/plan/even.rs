@@ -245,7 +245,7 @@ fn sizes_are_spread_too() {
     world.brokers.push(Broker::new(2, Some(RACKS[0])));
     let full = world.full();
     assert_eq!(full.copies.replicas, 66);
-    assert!(full.after.bytes.width() <= 2_000, "{:?}", full.after);
+    assert!(full.after.bytes.width() <= 1_100, "{:?}", full.after);
 }
 
 #[test]

@@ -4,4 +4,5 @@ mod batches;
 mod errors;
 mod even;
 mod goals;
+mod racks;
 mod world;
