@@ -16,15 +16,20 @@ use crate::wait;
 /// The broker's binary: `ODRADEK_BROKER`, else what cargo built beside this test.
 #[must_use]
 pub fn binary() -> PathBuf {
-    std::env::var_os("ODRADEK_BROKER").map_or_else(
-        || {
-            let mut path = std::env::current_exe().unwrap_or_default();
-            path.pop();
-            path.pop();
-            path.join("odradek-broker")
-        },
-        PathBuf::from,
-    )
+    std::env::var_os("ODRADEK_BROKER").map_or_else(|| built("odradek-broker"), PathBuf::from)
+}
+
+/// The binary of the release before: `ODRADEK_BROKER_PREVIOUS`, else what cargo built beside this test.
+#[must_use]
+pub fn previous_binary() -> PathBuf {
+    std::env::var_os("ODRADEK_BROKER_PREVIOUS").map_or_else(|| built("odradek-broker-previous"), PathBuf::from)
+}
+
+fn built(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.pop();
+    path.pop();
+    path.join(name)
 }
 
 /// Ports for servers that stop and start again: below those that the system gives to outgoing connections, one of
@@ -66,16 +71,24 @@ impl Broker {
     /// # Errors
     /// The binary is not there.
     pub fn spawn(dir: &Path, port: u16, arguments: &[&str]) -> Result<Broker> {
+        Broker::spawn_as(&binary(), dir, port, arguments)
+    }
+
+    /// The same with a binary of one's choice.
+    ///
+    /// # Errors
+    /// The binary is not there.
+    pub fn spawn_as(binary: &Path, dir: &Path, port: u16, arguments: &[&str]) -> Result<Broker> {
         fs::create_dir_all(dir)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(dir.join("output"))?;
-        let child = Command::new(binary())
+        let child = Command::new(binary)
             .args(arguments)
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .with_context(|| format!("{} does not start: build it first", binary().display()))?;
+            .with_context(|| format!("{} does not start: build it first", binary.display()))?;
         Ok(Broker { child, dir: dir.to_owned(), port })
     }
 
@@ -172,6 +185,14 @@ impl Cluster {
     /// # Errors
     /// One does not come up.
     pub fn start_with(many: usize, lines: impl Fn(usize, &Path) -> String) -> Result<Cluster> {
+        Cluster::start_as(&binary(), many, lines)
+    }
+
+    /// The same with a binary of one's choice.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start_as(binary: &Path, many: usize, lines: impl Fn(usize, &Path) -> String) -> Result<Cluster> {
         let dir = tempfile::tempdir()?;
         let ports: Vec<(u16, u16)> = (0..many).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
         let voters: Vec<String> =
@@ -203,7 +224,7 @@ impl Cluster {
                 .join("\n");
             writeln!(text, "\n{more}")?;
             fs::write(home.join("server.properties"), text)?;
-            brokers.push(Broker::spawn(&home, *port, &["--config", "server.properties"])?);
+            brokers.push(Broker::spawn_as(binary, &home, *port, &["--config", "server.properties"])?);
         }
         let mut cluster = Cluster { brokers, _dir: dir };
         for broker in &mut cluster.brokers {
@@ -225,8 +246,16 @@ impl Cluster {
     /// # Errors
     /// It does not listen.
     pub fn restart(&mut self, at: usize) -> Result<()> {
+        self.restart_as(at, &binary())
+    }
+
+    /// The same with a binary of one's choice.
+    ///
+    /// # Errors
+    /// It does not listen.
+    pub fn restart_as(&mut self, at: usize, binary: &Path) -> Result<()> {
         let (dir, port) = (self.brokers[at].dir.clone(), self.brokers[at].port);
-        self.brokers[at] = Broker::spawn(&dir, port, &["--config", "server.properties"])?;
+        self.brokers[at] = Broker::spawn_as(binary, &dir, port, &["--config", "server.properties"])?;
         self.brokers[at].wait_listening()
     }
 

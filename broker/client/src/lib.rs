@@ -16,9 +16,10 @@ mod transport;
 
 pub use admin::Admin;
 pub use admin::types::{
-    BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, LogDir, LogDirReplica,
-    NewTopic, PartitionDescription, PartitionReassignment, QuorumDescription, QuorumEndpoint, QuorumReplica,
-    Reassignment, TopicDescription,
+    BrokerDescription, ClusterDescription, ConfigEntry, ConfigOp, ConfigSource, CreatedTopic, Features, LogDir,
+    LogDirReplica, NewTopic, PartitionDescription, PartitionReassignment, QuorumDescription, QuorumEndpoint,
+    QuorumReplica, Reassignment, TopicDescription,
 };
 pub use config::ClientConfig;
 pub use error::{Error, KafkaError};
+pub use odradek_wire::features;

@@ -4,11 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use odradek_core::metadata::controller::{Controller, ControllerConfig};
+use odradek_core::metadata::controller::{Controller, ControllerConfig, supported_features};
 use odradek_core::metadata::image::Image;
 use odradek_core::metadata::record::{self, Listener, Record, encode_records};
 use odradek_core::metadata::rpc::HeartbeatRequest;
 use odradek_core::time::Now;
+use odradek_wire::features::{METADATA_VERSION, MetadataVersion};
 
 const BROKERS: i32 = 4;
 
@@ -61,7 +62,8 @@ fn cluster(partitions: i32) -> Image {
         }
     };
     apply(record::ClusterId { cluster_id: "scale".to_owned() }.into());
-    apply(record::Feature { name: record::METADATA_VERSION.to_owned(), level: 1 }.into());
+    let level = i32::from(MetadataVersion::LATEST.level());
+    apply(record::Feature { name: METADATA_VERSION.to_owned(), level }.into());
     for broker_id in 1..=BROKERS {
         let listener = Listener {
             name: "PLAINTEXT".to_owned(),
@@ -78,6 +80,7 @@ fn cluster(partitions: i32) -> Image {
             log_dirs: vec![vec![1; 16]],
             fenced: false,
             in_controlled_shutdown: false,
+            features: supported_features(),
         };
         apply(register.into());
     }

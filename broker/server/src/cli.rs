@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// A broker, a controller, or both. Without any argument: one node for trying things out, serving Kafka's protocol on
 /// localhost:9092 with its data in ./data.
 #[derive(Debug, Parser)]
-#[command(name = "odradek-broker", version, arg_required_else_help = false)]
+#[command(name = "odradek-broker", version = odradek_wire::features::RELEASE, arg_required_else_help = false)]
 pub struct Cli {
     /// A server.properties file, with Kafka's keys.
     #[arg(long, value_name = "FILE", global = true)]

@@ -110,6 +110,7 @@ pub fn controller(
         voters,
         directory_id: Some(directory_id),
         controller: ControllerConfig {
+            metadata_version: config.own.initial_metadata_version,
             session_timeout_ms: millis(config.node.session_timeout),
             silence_timeout_ms: millis(config.own.silence_timeout),
             disconnect_grace_ms: millis(config.own.disconnect_grace),

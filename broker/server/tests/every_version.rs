@@ -212,6 +212,15 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> RequestKind {
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
         ApiKey::AddRaftVoter => AddRaftVoterRequest::default().with_cluster_id(Some(text("another"))).into(),
         ApiKey::RemoveRaftVoter => RemoveRaftVoterRequest::default().with_voter_id(7).into(),
+        ApiKey::UpdateFeatures => {
+            use update_features_request::FeatureUpdateKey;
+            let updates = [("metadata.version", 26), ("unknown", 1)].map(|(feature, level)| {
+                FeatureUpdateKey::default().with_feature(text(feature)).with_max_version_level(level)
+            });
+            let request = UpdateFeaturesRequest::default().with_timeout_ms(5_000);
+            let request = request.with_feature_updates(updates.to_vec());
+            if version >= 1 { request.with_validate_only(true) } else { request }.into()
+        }
         ApiKey::DescribeProducers => {
             use describe_producers_request::TopicRequest;
             let topic = TopicRequest::default().with_name(name(TOPIC)).with_partition_indexes(vec![0, 7]);

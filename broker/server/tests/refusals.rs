@@ -44,7 +44,10 @@ fn a_file_that_is_not_there() {
 fn the_version_and_the_configuration_can_be_asked_for() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("odradek-broker {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("odradek-broker {}\n", odradek_wire::features::RELEASE)
+    );
     let output = run(&["print-config", "--set", "--override", "num.partitions=7"]);
     assert_eq!(output.status.code(), Some(0));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();

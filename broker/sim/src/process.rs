@@ -10,6 +10,7 @@ use odradek_log::{Disk, MemDisk};
 use odradek_node::broker::{AdvertisedListener, BrokerConfig, BrokerNode, LogDir, Start, scan_dir};
 use odradek_node::controller::{ControllerEvent, ControllerNode, ControllerNodeConfig};
 use odradek_node::event::Event;
+use odradek_wire::features::MetadataVersion;
 use uuid::Uuid;
 
 use crate::network::Place;
@@ -126,6 +127,9 @@ impl Process {
             config.auto_join = true;
             config.window_bytes = plan.window_bytes;
             config.controller.server_properties = server_properties();
+            if plan.seed.is_multiple_of(2) {
+                config.controller.metadata_version = MetadataVersion::MINIMUM;
+            }
             let controller = ControllerNode::open(config, disk.clone(), now, seed)
                 .map_err(|error| format!("controller {}: {error}", self.place))?;
             self.controller = Some(controller);

@@ -9,11 +9,13 @@
 //! - [`versions`]: which API keys and versions each kind of listener serves.
 //! - [`request`], [`response`]: one frame to one message and back.
 //! - [`codes`]: names of error codes.
+//! - [`features`]: the levels of `metadata.version`.
 //! - [`batch`]: record batches (format v2), looked at without copying them.
 //! - [`produce`], [`fetch`]: own codecs for the two requests that carry records.
 
 pub mod batch;
 pub mod codes;
+pub mod features;
 pub mod fetch;
 pub mod frame;
 pub mod guard;

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{
     FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
     LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, RemoveRaftVoterRequest,
-    RequestKind, SyncGroupRequest, UnregisterBrokerRequest,
+    RequestKind, SyncGroupRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -270,5 +270,6 @@ fn decode_body(header: &RequestHeader, bytes: Bytes) -> Result<RequestBody, Stri
         DescribeTopicPartitions DescribeTopicPartitionsRequest,
         AddRaftVoter AddRaftVoterRequest,
         RemoveRaftVoter RemoveRaftVoterRequest,
+        UpdateFeatures UpdateFeaturesRequest,
     }
 }

@@ -124,7 +124,7 @@ pub fn api_key_of(response: &ResponseKind) -> i16 {
         DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs
         AlterConfigs AlterReplicaLogDirs DescribeLogDirs CreatePartitions DeleteGroups ElectLeaders
         IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeQuorum
-        DescribeCluster DescribeProducers UnregisterBroker DescribeTopicPartitions AddRaftVoter RemoveRaftVoter
+        DescribeCluster DescribeProducers UnregisterBroker DescribeTopicPartitions AddRaftVoter RemoveRaftVoter UpdateFeatures
     }
 }
 

@@ -3,18 +3,21 @@
 //! The table holds what this broker implements, in the range that Kafka 4.4.0 advertises; where
 //! the message definitions (Kafka 4.1's) end earlier, they bound it.
 
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{
     AddRaftVoterRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiKey,
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    RemoveRaftVoterRequest, SyncGroupRequest, UnregisterBrokerRequest,
+    ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, SyncGroupRequest, UnregisterBrokerRequest,
+    UpdateFeaturesRequest,
 };
-use kafka_protocol::protocol::{Message, VersionRange};
+use kafka_protocol::protocol::{Message, StrBytes, VersionRange};
+
+use crate::features::{self, FinalizedFeatures, METADATA_VERSION};
 
 /// Key of the one API of our own, between this cluster's processes only: version 0, request header
 /// version 1, response header version 0, the body opaque here.
@@ -104,6 +107,7 @@ const BROKER: &[ServedApi] = table! {
     ListPartitionReassignments ListPartitionReassignmentsRequest 0 0,
     OffsetDelete OffsetDeleteRequest 0 0,
     DescribeQuorum DescribeQuorumRequest 0 2,
+    UpdateFeatures UpdateFeaturesRequest 0 2,
     DescribeCluster DescribeClusterRequest 0 2,
     DescribeProducers DescribeProducersRequest 0 0,
     UnregisterBroker UnregisterBrokerRequest 0 0,
@@ -114,8 +118,9 @@ const BROKER: &[ServedApi] = table! {
 
 const CONTROLLER: &[ServedApi] = &[
     api::<ApiVersionsRequest>(ApiKey::ApiVersions, VersionRange { min: 0, max: 5 }),
-    // What kafka-metadata-quorum --bootstrap-controller asks for (KIP-853, KIP-919).
+    // What kafka-metadata-quorum and kafka-features --bootstrap-controller ask for (KIP-853, KIP-919).
     api::<DescribeQuorumRequest>(ApiKey::DescribeQuorum, VersionRange { min: 0, max: 2 }),
+    api::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures, VersionRange { min: 0, max: 2 }),
     api::<DescribeClusterRequest>(ApiKey::DescribeCluster, VersionRange { min: 0, max: 2 }),
     api::<AddRaftVoterRequest>(ApiKey::AddRaftVoter, VersionRange { min: 0, max: 1 }),
     api::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter, VersionRange { min: 0, max: 0 }),
@@ -133,6 +138,29 @@ pub fn served(kind: ListenerKind) -> &'static [ServedApi] {
 /// The entry of one API; `None` when listeners of this kind do not serve it.
 pub fn find(kind: ListenerKind, key: i16) -> Option<&'static ServedApi> {
     served(kind).iter().find(|api| api.key == key)
+}
+
+/// The answer to an ApiVersions request, with the features that this release supports and those that are on (KIP-584).
+pub fn answer(kind: ListenerKind, api_version: i16, finalized: FinalizedFeatures) -> ApiVersionsResponse {
+    let answer = ApiVersionsResponse::default().with_api_keys(api_keys(kind));
+    if api_version < 3 {
+        return answer;
+    }
+    let levels = features::supported();
+    let supported = SupportedFeatureKey::default()
+        .with_name(StrBytes::from_static_str(METADATA_VERSION))
+        .with_min_version(*levels.start())
+        .with_max_version(*levels.end());
+    let on = finalized.levels.into_iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_string(name))
+            .with_min_version_level(level)
+            .with_max_version_level(level)
+    });
+    answer
+        .with_supported_features(vec![supported])
+        .with_finalized_features_epoch(finalized.epoch.unwrap_or(-1))
+        .with_finalized_features(on.collect())
 }
 
 /// The table as an ApiVersions response lists it.

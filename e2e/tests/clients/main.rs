@@ -11,3 +11,4 @@ mod quorum;
 mod reassign;
 mod restart_safety;
 mod single;
+mod versions;

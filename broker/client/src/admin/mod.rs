@@ -3,6 +3,7 @@
 mod broker_configs;
 mod cluster;
 mod configs;
+mod features;
 mod leaders;
 mod log_dirs;
 mod quorum;

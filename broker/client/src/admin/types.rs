@@ -1,6 +1,7 @@
 //! What the admin calls take and give.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
@@ -31,6 +32,15 @@ pub struct BrokerDescription {
     pub rack: Option<String>,
     /// Whether it is fenced: registered, and not alive for the controller.
     pub fenced: bool,
+}
+
+/// The features of a cluster (KIP-584).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Those that are on, with their levels.
+    pub finalized: BTreeMap<String, i16>,
+    /// The levels that the broker which answered supports.
+    pub supported: BTreeMap<String, RangeInclusive<i16>>,
 }
 
 /// A topic.

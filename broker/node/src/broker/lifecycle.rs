@@ -1,5 +1,6 @@
 //! Registration, heartbeats, fencing and the controlled shutdown (M1, M22; KIP-631).
 
+use odradek_core::metadata::controller::supported_features;
 use odradek_core::metadata::image::Image;
 use odradek_core::metadata::record::Listener;
 use odradek_core::metadata::rpc::{HeartbeatRequest, HeartbeatResponse, RegisterBrokerRequest, RegisterBrokerResponse};
@@ -149,6 +150,7 @@ impl BrokerNode {
             log_dirs: self.config.log_dirs.iter().map(|dir| dir.id.as_bytes().to_vec()).collect(),
             previous_broker_epoch: self.lifecycle.previous_epoch,
             held_partitions: u32::try_from(self.found.len() + self.partitions.len()).unwrap_or(u32::MAX),
+            features: supported_features(),
         };
         self.call_controller(now, request.into(), 5_000, Pending::Register(self.lifecycle.sent), out);
     }
@@ -175,7 +177,8 @@ impl BrokerNode {
                 self.fetchers_due.extend(self.fetchers.keys().copied());
                 self.caught_up(now, out);
             }
-            codes::INCONSISTENT_CLUSTER_ID => {
+            // Neither the cluster nor this release becomes another one by waiting.
+            codes::INCONSISTENT_CLUSTER_ID | codes::UNSUPPORTED_VERSION => {
                 out.push(Command::Fatal { reason: response.error_message, exit_code: 2 });
                 self.lifecycle.stopped = true;
             }

@@ -15,7 +15,7 @@ use super::event::{ControllerCommand, ControllerEvent};
 use super::fetches::WaitingFetch;
 use super::lead::{HeldRequest, MOST_HELD};
 use super::peer::Payload;
-use super::{ControllerNode, describe, peer, voters};
+use super::{ControllerNode, describe, peer, supported, voters};
 use crate::event::RequestId;
 
 /// No FetchMetadata waits longer, whatever it asks for.
@@ -107,6 +107,12 @@ impl ControllerNode {
             Some(Request::Forward(forward)) if [voters::ADD, voters::REMOVE].contains(&forward.api_key) => {
                 self.change_voters(now, request, forward, out);
                 return;
+            }
+            Some(Request::Forward(forward)) if forward.api_key == supported::UPDATE_FEATURES => {
+                let known = self.supported.controllers(&self.quorum);
+                if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
+                    controller.controllers_support(known);
+                }
             }
             Some(Request::RegisterBroker(register)) => {
                 self.heartbeats.insert(held.connection, register.broker_id);
@@ -202,6 +208,7 @@ impl ControllerNode {
         }
         self.unreachable.remove(&from);
         let directory_id = message.directory_id;
+        self.supported.heard(from, message.features, &self.quorum);
         let raft = match message.payload {
             Some(Payload::Raft(raft)) => raft,
             Some(Payload::Hello(hello)) => {

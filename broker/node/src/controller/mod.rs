@@ -20,6 +20,7 @@ mod peer;
 mod progress;
 mod recover;
 mod status;
+mod supported;
 mod voters;
 mod window;
 
@@ -35,6 +36,7 @@ use self::fetches::Fetches;
 use self::join::Join;
 use self::lead::Lead;
 use self::progress::Progress;
+use self::supported::Supported;
 use self::window::Window;
 
 pub use config::ControllerNodeConfig;
@@ -65,6 +67,8 @@ pub struct ControllerNode {
     /// Peers of other clusters that were complained about.
     foreign: BTreeSet<u64>,
     next_tick: Option<u64>,
+    /// What other controllers support.
+    supported: Supported,
     /// How this controller and others find each other.
     join: Join,
     /// A change of the voters that somebody asked for.
@@ -116,6 +120,7 @@ impl ControllerNode {
             unreachable: BTreeSet::new(),
             foreign: BTreeSet::new(),
             next_tick,
+            supported: Supported::default(),
             records_since: 0,
             bytes_since: 0,
             snapshots_written: 0,

@@ -1,9 +1,13 @@
 //! What is around a message of one controller to another: which cluster it is of, and what kind of message it is.
 
 use bytes::Bytes;
+use odradek_core::metadata::record::SupportedFeature;
 use odradek_core::metadata::rpc::{ControllerRequest, RaftRequest};
 use odradek_quorum::{Endpoint, Member};
+use odradek_wire::features::{self, METADATA_VERSION, MetadataVersion};
 use prost::Message;
+
+const FIRST_LEVEL: i32 = MetadataVersion::IV0_4_1.level() as i32;
 
 /// The content of [`RaftRequest::message`].
 #[derive(Clone, PartialEq, prost::Message)]
@@ -17,6 +21,11 @@ struct Envelope {
     /// What it says.
     #[prost(oneof = "Payload", tags = "3, 4, 5")]
     payload: Option<Payload>,
+    /// The levels of `metadata.version` that the sender supports. A release that had one level did not tell.
+    #[prost(int32, tag = "6")]
+    min_metadata_version: i32,
+    #[prost(int32, tag = "7")]
+    max_metadata_version: i32,
 }
 
 /// What a message says.
@@ -67,12 +76,20 @@ pub(super) struct PeerMessage {
     pub directory_id: Bytes,
     /// What it says; `None` when a newer release says what this one does not know.
     pub payload: Option<Payload>,
+    /// What it supports.
+    pub features: Vec<SupportedFeature>,
 }
 
 /// Wraps a message for another controller.
 pub(super) fn seal(from: u64, cluster_id: Option<&str>, directory_id: Bytes, payload: Payload) -> ControllerRequest {
-    let envelope =
-        Envelope { cluster_id: cluster_id.unwrap_or_default().to_owned(), directory_id, payload: Some(payload) };
+    let levels = features::supported();
+    let envelope = Envelope {
+        cluster_id: cluster_id.unwrap_or_default().to_owned(),
+        directory_id,
+        payload: Some(payload),
+        min_metadata_version: i32::from(*levels.start()),
+        max_metadata_version: i32::from(*levels.end()),
+    };
     RaftRequest { from, message: envelope.encode_to_vec() }.into()
 }
 
@@ -80,5 +97,10 @@ pub(super) fn seal(from: u64, cluster_id: Option<&str>, directory_id: Bytes, pay
 pub(super) fn open(message: Bytes) -> Result<PeerMessage, prost::DecodeError> {
     let envelope = Envelope::decode(message)?;
     let cluster_id = Some(envelope.cluster_id).filter(|id| !id.is_empty());
-    Ok(PeerMessage { cluster_id, directory_id: envelope.directory_id, payload: envelope.payload })
+    let (min, max) = match envelope.max_metadata_version {
+        0 => (FIRST_LEVEL, FIRST_LEVEL),
+        max => (envelope.min_metadata_version, max),
+    };
+    let features = vec![SupportedFeature { name: METADATA_VERSION.to_owned(), min, max }];
+    Ok(PeerMessage { cluster_id, directory_id: envelope.directory_id, payload: envelope.payload, features })
 }

@@ -482,6 +482,7 @@ pub fn registration(broker: i32, cluster_id: &str) -> RegisterBrokerRequest {
         log_dirs: vec![vec![0x40 + broker as u8; 16]],
         previous_broker_epoch: -1,
         held_partitions: 0,
+        features: odradek_core::metadata::controller::supported_features(),
     }
 }
 

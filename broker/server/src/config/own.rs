@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use odradek_wire::features::MetadataVersion;
+
 use super::key::{Check, Class, Key, Kind, fixed};
 use super::problems::Problems;
 use super::values::Values;
@@ -16,6 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     fixed("odradek.log.dir.reserve.bytes", Kind::Long, Some("33554432"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.leader.return.delay.ms", Kind::Long, Some("5000"), Check::AtLeast(0), Class::Honoured),
     fixed("odradek.quorum.auto.join.newcomers", Kind::Boolean, Some("true"), Check::Any, Class::Honoured),
+    fixed("odradek.initial.metadata.version", Kind::String, None, Check::Any, Class::Honoured),
     fixed("odradek.shutdown.timeout.ms", Kind::Long, Some("20000"), Check::AtLeast(0), Class::Honoured),
 ];
 
@@ -44,6 +47,9 @@ pub struct OwnSettings {
     /// `odradek.quorum.auto.join.newcomers`: whether `controller.quorum.auto.join.enable` makes voters of new controllers
     /// too, as in Kafka; else only of one that takes the place of a voter with the same id and another disk.
     pub auto_join_newcomers: bool,
+    /// `odradek.initial.metadata.version`: the level of `metadata.version` at which a new cluster starts, by its name or
+    /// its number. Without it: the newest of this release. A cluster that is there keeps what it has.
+    pub initial_metadata_version: MetadataVersion,
     /// `odradek.shutdown.timeout.ms`: how long a controlled shutdown may take before the broker leaves regardless.
     pub shutdown_timeout: Duration,
 }
@@ -74,6 +80,14 @@ impl OwnSettings {
         }
         let leader_return = millis("odradek.leader.return.delay.ms");
         let disconnect_grace = millis("odradek.broker.disconnect.grace.ms");
+        let initial = values.text("odradek.initial.metadata.version");
+        let initial_metadata_version = initial.map_or(Some(MetadataVersion::LATEST), metadata_version);
+        if initial_metadata_version.is_none() {
+            let known: Vec<&str> = MetadataVersion::readable().map(MetadataVersion::name).collect();
+            let what = format!("must be a level that this release has: {}", known.join(", "));
+            problems.errors.push(values.problem("odradek.initial.metadata.version", &what));
+        }
+        let initial_metadata_version = initial_metadata_version.unwrap_or(MetadataVersion::LATEST);
         let shutdown_timeout = Duration::from_millis(values.unsigned("odradek.shutdown.timeout.ms"));
         let log_dir_reserve = values.unsigned("odradek.log.dir.reserve.bytes");
         Self {
@@ -84,9 +98,18 @@ impl OwnSettings {
             silence_timeout,
             leader_return,
             auto_join_newcomers: values.flag("odradek.quorum.auto.join.newcomers"),
+            initial_metadata_version,
             shutdown_timeout,
         }
     }
+}
+
+fn metadata_version(text: &str) -> Option<MetadataVersion> {
+    let version = match text.parse() {
+        Ok(level) => MetadataVersion::from_level(level),
+        Err(_) => MetadataVersion::from_name(text),
+    };
+    version.filter(|version| *version <= MetadataVersion::LATEST)
 }
 
 fn address(text: &str) -> Option<SocketAddr> {

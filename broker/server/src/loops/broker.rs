@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use odradek_node::broker::{BrokerNode, BrokerStatus};
 use odradek_node::event::{Command, Event};
+use odradek_wire::features::FinalizedFeatures;
 use tokio::sync::{mpsc, oneshot};
 
+use super::features::{self, Features, TellFeatures};
 use super::{BrokerOutbox, Clock, DiskPool, Ended, LoopEnded, Waited, take, wait};
 use crate::health::Health;
 use crate::identity::Unnamed;
@@ -22,19 +24,22 @@ pub(super) enum Message {
 #[derive(Debug, Clone)]
 pub struct BrokerHandle {
     sender: mpsc::Sender<Message>,
+    features: Features,
 }
 
 /// The other end of [`BrokerHandle`].
 #[derive(Debug)]
 pub struct BrokerInbox {
     receiver: mpsc::Receiver<Message>,
+    features: TellFeatures,
 }
 
 /// A queue for at most `bound` events (`queued.max.requests`).
 #[must_use]
 pub fn channel(bound: usize) -> (BrokerHandle, BrokerInbox) {
     let (sender, receiver) = mpsc::channel(bound.clamp(1, super::MOST_QUEUED));
-    (BrokerHandle { sender }, BrokerInbox { receiver })
+    let (tell, features) = features::channel();
+    (BrokerHandle { sender, features }, BrokerInbox { receiver, features: tell })
 }
 
 impl BrokerHandle {
@@ -60,6 +65,12 @@ impl BrokerHandle {
     pub async fn close(&self) {
         // A loop that has ended needs no telling.
         self.sender.send(Message::Close).await.ok();
+    }
+
+    /// The features that are on, as far as the broker knows.
+    #[must_use]
+    pub fn features(&self) -> FinalizedFeatures {
+        self.features.get()
     }
 
     /// What the broker knows of itself; `None` when it has stopped.
@@ -123,6 +134,7 @@ impl BrokerLoop {
                 }
             }
             self.node.turn(self.clock.now(), events.drain(..), &mut commands);
+            self.inbox.features.tell(self.node.image());
             for command in commands.drain(..) {
                 if let Some(ended) = self.carry_out(command) {
                     return ended;

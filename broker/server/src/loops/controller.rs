@@ -1,10 +1,12 @@
 //! The controller's thread.
 
 use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerStatus};
+use odradek_wire::features::FinalizedFeatures;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::identity::Unnamed;
 
+use super::features::{self, Features, TellFeatures};
 use super::{Clock, ControllerOutbox, Ended, LoopEnded, Waited, take, wait};
 
 /// What enters the controller's thread.
@@ -18,19 +20,22 @@ enum Message {
 #[derive(Debug, Clone)]
 pub struct ControllerHandle {
     sender: mpsc::Sender<Message>,
+    features: Features,
 }
 
 /// The other end of [`ControllerHandle`].
 #[derive(Debug)]
 pub struct ControllerInbox {
     receiver: mpsc::Receiver<Message>,
+    features: TellFeatures,
 }
 
 /// A queue for at most `bound` events.
 #[must_use]
 pub fn channel(bound: usize) -> (ControllerHandle, ControllerInbox) {
     let (sender, receiver) = mpsc::channel(bound.clamp(1, super::MOST_QUEUED));
-    (ControllerHandle { sender }, ControllerInbox { receiver })
+    let (tell, features) = features::channel();
+    (ControllerHandle { sender, features }, ControllerInbox { receiver, features: tell })
 }
 
 impl ControllerHandle {
@@ -41,6 +46,12 @@ impl ControllerHandle {
     /// The controller has stopped.
     pub async fn send(&self, event: ControllerEvent) -> Result<(), LoopEnded> {
         self.sender.send(Message::Event(event)).await.map_err(|_| LoopEnded)
+    }
+
+    /// The features that are on, as far as the controller knows.
+    #[must_use]
+    pub fn features(&self) -> FinalizedFeatures {
+        self.features.get()
     }
 
     /// What the controller knows of itself; `None` when it has stopped.
@@ -77,6 +88,7 @@ impl ControllerLoop {
         let mut commands = Vec::new();
         loop {
             self.node.handle_all(self.clock.now(), events.drain(..), &mut commands);
+            self.inbox.features.tell(self.node.image());
             for command in commands.drain(..) {
                 match command {
                     ControllerCommand::Reply { request, response } => self.outbox.reply(request, response),

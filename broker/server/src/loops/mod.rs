@@ -8,6 +8,7 @@ pub mod broker;
 pub mod clock;
 pub mod controller;
 pub mod disk_pool;
+mod features;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -37,7 +37,7 @@ pub struct Snapshot {
 pub fn render(traffic: &Traffic, snapshot: &Snapshot) -> String {
     let mut registry = Registry::with_prefix("odradek");
     let build = Family::<Build, Gauge>::default();
-    build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+    build.get_or_create(&Build { version: odradek_wire::features::RELEASE }).set(1);
     registry.register("build_info", "The release that runs", build);
     let uptime = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
     uptime.set(snapshot.uptime);

@@ -1,12 +1,12 @@
-//! Kafka's admin protocol on the controllers' listeners (KIP-919): what `kafka-metadata-quorum --bootstrap-controller`
-//! speaks there.
+//! Kafka's admin protocol on the controllers' listeners (KIP-919): what `kafka-metadata-quorum` and `kafka-features`
+//! speak there with `--bootstrap-controller`.
 
 use bytes::BytesMut;
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse, ForwardRequest, NOT_CONTROLLER, Response};
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
     AddRaftVoterResponse, ApiKey, DescribeClusterResponse, DescribeQuorumResponse, RemoveRaftVoterResponse,
-    RequestKind, ResponseKind,
+    RequestKind, ResponseKind, UpdateFeaturesResponse,
 };
 use odradek_wire::request::RequestHeader;
 use odradek_wire::response::{self, EncodeError};
@@ -44,6 +44,7 @@ pub(super) fn answer(header: &RequestHeader, reply: &ControllerResponse) -> Resu
         Ok(ApiKey::DescribeQuorum) => DescribeQuorumResponse::default().with_error_code(code).into(),
         Ok(ApiKey::DescribeCluster) => DescribeClusterResponse::default().with_error_code(code).into(),
         Ok(ApiKey::AddRaftVoter) => AddRaftVoterResponse::default().with_error_code(code).into(),
+        Ok(ApiKey::UpdateFeatures) => UpdateFeaturesResponse::default().with_error_code(code).into(),
         Ok(ApiKey::RemoveRaftVoter) => RemoveRaftVoterResponse::default().with_error_code(code).into(),
         _ => return Ok(Outgoing::Close),
     };

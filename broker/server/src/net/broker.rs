@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use odradek_node::event::{CallId, Event, Peer, PeerRequest, Request, RequestContext, RequestId, Response};
-use odradek_wire::messages::{ApiKey, ApiVersionsResponse, RequestKind};
+use odradek_wire::features::FinalizedFeatures;
+use odradek_wire::messages::{ApiKey, RequestKind};
 use odradek_wire::request::{self, DecodeError, RequestBody, RequestHeader};
 use odradek_wire::response::{self, EncodeError};
 use odradek_wire::versions::{self, ListenerKind};
@@ -39,7 +40,7 @@ impl Service for BrokerService {
     const IN_ORDER: bool = true;
 
     fn decode(&self, frame: Bytes) -> Result<Incoming<Request>, DecodeError> {
-        let incoming = decode(frame, self.max_frame);
+        let incoming = decode(frame, self.max_frame, &self.handle);
         if let Ok(Incoming::Answered(_)) = incoming {
             self.traffic.answered(ApiKey::ApiVersions as i16, &[]);
         }
@@ -77,7 +78,7 @@ impl Service for BrokerService {
     }
 }
 
-fn decode(frame: Bytes, max_frame: usize) -> Result<Incoming<Request>, DecodeError> {
+fn decode(frame: Bytes, max_frame: usize, handle: &BrokerHandle) -> Result<Incoming<Request>, DecodeError> {
     let decoded = match request::decode(ListenerKind::Broker, frame) {
         Ok(decoded) => decoded,
         Err(error) => return unsupported(ListenerKind::Broker, error),
@@ -88,7 +89,7 @@ fn decode(frame: Bytes, max_frame: usize) -> Result<Incoming<Request>, DecodeErr
             Request::Produce(produce::check(request, version, max_frame))
         }
         RequestBody::Kafka(RequestKind::ApiVersions(_)) => {
-            return api_versions(ListenerKind::Broker, &decoded.header);
+            return api_versions(ListenerKind::Broker, &decoded.header, handle.features());
         }
         RequestBody::Kafka(kind) => Request::Kafka(Box::new(kind)),
         RequestBody::Controller(_) => {
@@ -99,9 +100,13 @@ fn decode(frame: Bytes, max_frame: usize) -> Result<Incoming<Request>, DecodeErr
     Ok(Incoming::Ask(decoded.header, request))
 }
 
-/// What is served on a listener; nothing in it needs a loop.
-pub(super) fn api_versions<R>(kind: ListenerKind, header: &RequestHeader) -> Result<Incoming<R>, DecodeError> {
-    let answer = ApiVersionsResponse::default().with_api_keys(versions::api_keys(kind));
+/// What is served on a listener, and which features are on; nothing in it needs a loop.
+pub(super) fn api_versions<R>(
+    kind: ListenerKind,
+    header: &RequestHeader,
+    features: FinalizedFeatures,
+) -> Result<Incoming<R>, DecodeError> {
+    let answer = versions::answer(kind, header.api_version, features);
     match response::encode_message(header.api_key, header.api_version, header.correlation_id, &answer) {
         Ok(frame) => Ok(Incoming::Answered(frame)),
         Err(error) => Err(DecodeError::Body { header: header.clone(), reason: error.to_string() }),

@@ -55,7 +55,9 @@ impl Service for ControllerService {
                 Ok(request) => Ok(Incoming::Ask(header, request)),
                 Err(error) => Err(DecodeError::Body { header, reason: error.to_string() }),
             },
-            RequestBody::Kafka(RequestKind::ApiVersions(_)) => api_versions(ListenerKind::Controller, &header),
+            RequestBody::Kafka(RequestKind::ApiVersions(_)) => {
+                api_versions(ListenerKind::Controller, &header, self.handle.features())
+            }
             // An administrator's request (KIP-919), as a broker would pass it on.
             RequestBody::Kafka(body) => match admin::forward(&header, &body) {
                 Ok(request) => Ok(Incoming::Ask(header, request)),

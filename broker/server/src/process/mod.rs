@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use odradek_log::{Disk, RealDisk};
+use odradek_wire::features::RELEASE;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -149,7 +150,7 @@ async fn live(config: ServerConfig, started: Instant) -> Result<(), Failure> {
         roles = roles(config),
         ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "started {}",
-        env!("CARGO_PKG_VERSION"),
+        RELEASE,
     );
 
     tokio::select! {

@@ -1,15 +1,18 @@
-//! An administrator: makes and removes topics, adds partitions, moves replicas, changes configurations, elects leaders.
+//! An administrator: makes and removes topics, adds partitions, moves replicas, changes configurations, elects leaders, raises
+//! metadata.version.
 
 use std::collections::BTreeSet;
 
+use odradek_wire::features::{METADATA_VERSION, MetadataVersion};
 use odradek_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use odradek_wire::messages::create_partitions_request::CreatePartitionsTopic;
 use odradek_wire::messages::create_topics_request::CreatableTopic;
 use odradek_wire::messages::elect_leaders_request::TopicPartitions;
 use odradek_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use odradek_wire::messages::update_features_request::FeatureUpdateKey;
 use odradek_wire::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, IncrementalAlterConfigsRequest, RequestKind, ResponseKind, TopicName,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, RequestKind, ResponseKind, TopicName, UpdateFeaturesRequest,
 };
 use odradek_wire::protocol::StrBytes;
 
@@ -23,6 +26,7 @@ const CREATE_PARTITIONS: (i16, i16) = (37, 3);
 const INCREMENTAL_ALTER_CONFIGS: (i16, i16) = (44, 1);
 const ELECT_LEADERS: (i16, i16) = (43, 2);
 const ALTER_PARTITION_REASSIGNMENTS: (i16, i16) = (45, 0);
+const UPDATE_FEATURES: (i16, i16) = (57, 1);
 const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
 const TOPIC_RESOURCE: i8 = 2;
 const UNKNOWN_TOPIC: i16 = 3;
@@ -39,6 +43,7 @@ enum Operation {
     Configure(String, String),
     AddPartitions(String, i32),
     ElectPreferred,
+    RaiseMetadataVersion,
     /// Other replicas; none cancels what is under way.
     Reassign(String, i32, Option<Vec<i32>>),
     /// The last way out: a leader from outside of the in-sync set.
@@ -52,7 +57,10 @@ impl Operation {
             | Operation::Delete(topic)
             | Operation::Configure(topic, _)
             | Operation::AddPartitions(topic, _) => Some(topic),
-            Operation::ElectPreferred | Operation::ElectUnclean(..) | Operation::Reassign(..) => None,
+            Operation::ElectPreferred
+            | Operation::RaiseMetadataVersion
+            | Operation::ElectUnclean(..)
+            | Operation::Reassign(..) => None,
         }
     }
 }
@@ -106,7 +114,8 @@ impl Admin {
                 let value = self.common.rng.range(100_000, 900_000).to_string();
                 Operation::Configure(self.topics[index].0.clone(), value)
             }
-            (6..=7, _) => Operation::ElectPreferred,
+            (6, _) => Operation::ElectPreferred,
+            (7, _) => Operation::RaiseMetadataVersion,
             (8..=10, _) => {
                 let topic = self.common.rng.pick(&world.plan.topics).clone();
                 let partition = self.common.rng.range(0, u64::from(topic.partitions.unsigned_abs()) - 1) as i32;
@@ -179,6 +188,14 @@ impl Admin {
                     .with_timeout_ms(TIMEOUT_MS);
                 (ELECT_LEADERS, RequestKind::ElectLeaders(body))
             }
+            Operation::RaiseMetadataVersion => {
+                let update = FeatureUpdateKey::default()
+                    .with_feature(StrBytes::from_static_str(METADATA_VERSION))
+                    .with_max_version_level(MetadataVersion::LATEST.level());
+                let body =
+                    UpdateFeaturesRequest::default().with_feature_updates(vec![update]).with_timeout_ms(TIMEOUT_MS);
+                (UPDATE_FEATURES, RequestKind::UpdateFeatures(body))
+            }
             Operation::Reassign(topic, partition, replicas) => {
                 let replicas = replicas.as_ref().map(|ids| ids.iter().map(|id| BrokerId(*id)).collect());
                 let partition =
@@ -212,6 +229,7 @@ impl Admin {
             ResponseKind::IncrementalAlterConfigs(response) => response.responses.first().map(|it| it.error_code),
             ResponseKind::CreatePartitions(response) => response.results.first().map(|it| it.error_code),
             ResponseKind::ElectLeaders(response) => Some(response.error_code),
+            ResponseKind::UpdateFeatures(response) => Some(response.error_code),
             ResponseKind::AlterPartitionReassignments(response) => {
                 let partition = response.responses.first().and_then(|topic| topic.partitions.first());
                 partition.map(|it| it.error_code).or(Some(response.error_code))
@@ -252,6 +270,10 @@ impl Admin {
                 world.counts.add("preferred leaders asked for");
                 true
             }
+            (Operation::RaiseMetadataVersion, Some(0)) => {
+                world.counts.add("metadata.version raised, or it was");
+                true
+            }
             (Operation::Reassign(_, _, replicas), Some(0 | NO_REASSIGNMENT_IN_PROGRESS)) => {
                 world.counts.add(match replicas {
                     Some(_) => "reassignment asked for",
@@ -264,9 +286,13 @@ impl Admin {
                 true
             }
             // Another answer to what is asked again and again (as of a topic that is there already) ends it too.
-            (Operation::AddPartitions(..) | Operation::Configure(..) | Operation::ElectPreferred, Some(_)) => {
-                *tries > 3
-            }
+            (
+                Operation::AddPartitions(..)
+                | Operation::Configure(..)
+                | Operation::ElectPreferred
+                | Operation::RaiseMetadataVersion,
+                Some(_),
+            ) => *tries > 3,
             _ => false,
         };
         if done {

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use odradek_wire::features::MetadataVersion;
+
 /// The settings of a [`super::Controller`].
 #[derive(Clone, Debug)]
 pub struct ControllerConfig {
     /// Which cluster this is. Written to the log by the first controller ever active.
     pub cluster_id: String,
+    /// The level of `metadata.version` that the first controller ever active writes to the log. It says nothing about
+    /// a cluster that is there.
+    pub metadata_version: MetadataVersion,
     /// A random number drawn anew for each [`super::Controller`]: topic ids and the place where
     /// a new topic's replicas begin come from it.
     pub seed: u64,
@@ -63,6 +68,7 @@ impl Default for ControllerConfig {
     fn default() -> ControllerConfig {
         ControllerConfig {
             cluster_id: String::new(),
+            metadata_version: MetadataVersion::LATEST,
             seed: 0,
             session_timeout_ms: 9_000,
             silence_timeout_ms: 2_000,

@@ -5,6 +5,7 @@ use odradek_wire::ResponseError;
 use odradek_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
+    UpdateFeaturesRequest,
 };
 use odradek_wire::protocol::{Decodable, Encodable, Message, VersionRange};
 
@@ -47,6 +48,9 @@ impl Controller {
             }
             ApiKey::UnregisterBroker => {
                 run(request, version, |request: UnregisterBrokerRequest| self.unregister_broker(&request))
+            }
+            ApiKey::UpdateFeatures => {
+                run(request, version, |request: UpdateFeaturesRequest| self.update_features(&request, version))
             }
             _ => Err(unsupported),
         }

@@ -41,18 +41,21 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 mod unregister_broker;
+mod update_features;
 
 pub use config::ControllerConfig;
 pub use restart_safety::QuorumView;
+pub use update_features::{ControllerSupport, supported_features};
 
 use self::index::PartitionIndex;
 use self::random::Random;
 use self::sessions::{Patience, Sessions};
 use super::image::{Image, TopicPartition};
-use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, Record};
+use super::record::{self, Change, Record, by_topic};
 use super::rpc::{ControllerRequest, ControllerResponse, Request};
 use super::topic_config::EffectiveConfig;
 use crate::time::Now;
+use odradek_wire::features::{METADATA_VERSION, MetadataVersion};
 
 /// How many producer ids a broker gets at once.
 pub const PRODUCER_ID_BLOCK: i32 = 1_000;
@@ -83,6 +86,8 @@ pub struct Controller {
     random: Random,
     rebalance: preferred::Rebalance,
     quorum: QuorumView,
+    /// What the controllers of the quorum support.
+    controllers: Vec<ControllerSupport>,
     /// When the restart lease in force ends, on the monotonic clock.
     lease_ends_ms: Option<u64>,
     /// The time of what is being decided.
@@ -117,6 +122,7 @@ impl Controller {
             random: Random::new(config.seed, image.offset()),
             rebalance: preferred::Rebalance::new(&config, now),
             quorum: QuorumView::default(),
+            controllers: Vec::new(),
             // The time that the controller before had counted is not known: all of it, then.
             lease_ends_ms: image.restart_lease().map(|lease| now.mono_ms + lease.ttl_ms),
             now_ms: now.mono_ms,
@@ -167,9 +173,16 @@ impl Controller {
     }
 
     fn end_entry(&mut self) {
-        if !self.records.is_empty() {
-            self.full.push(std::mem::take(&mut self.records));
+        let records = self.take_records();
+        if !records.is_empty() {
+            self.full.push(records);
         }
+    }
+
+    /// The records of the entry, in the form that the level has for them.
+    fn take_records(&mut self) -> Vec<Record> {
+        let records = std::mem::take(&mut self.records);
+        if self.image.metadata_version() >= Some(MetadataVersion::IV1_4_1) { by_topic(records) } else { records }
     }
 
     /// What is due at `now`: the first records of a new cluster, expired sessions, preferred
@@ -188,7 +201,7 @@ impl Controller {
         self.expire_lease(now);
         self.rebalance_leaders(now);
         self.return_leaders(now);
-        std::mem::take(&mut self.records)
+        self.take_records()
     }
 
     /// When [`Controller::tick`] is due next, on the monotonic clock. May be in the past.
@@ -251,7 +264,7 @@ impl Controller {
 
     fn needs_bootstrap(&self) -> bool {
         self.image.cluster_id().is_none()
-            || self.image.metadata_version() == 0
+            || self.image.metadata_version().is_none()
             || self.image.min_insync_replicas() != Some(self.own_min_insync())
     }
 
@@ -265,8 +278,9 @@ impl Controller {
         if self.image.cluster_id().is_none() {
             self.write(record::ClusterId { cluster_id: self.config.cluster_id.clone() });
         }
-        if self.image.metadata_version() == 0 {
-            self.write(record::Feature { name: METADATA_VERSION.to_owned(), level: METADATA_VERSION_LATEST });
+        if self.image.metadata_version().is_none() {
+            let level = i32::from(self.config.metadata_version.level());
+            self.write(record::Feature { name: METADATA_VERSION.to_owned(), level });
         }
         let min_insync_replicas = self.own_min_insync();
         if self.image.min_insync_replicas() != Some(min_insync_replicas) {

@@ -20,6 +20,7 @@ impl Controller {
         let checked = self
             .check_cluster(request, &cluster_id)
             .and_then(|()| self.check_memory(request))
+            .and_then(|()| self.check_features(&request.features).map_err(|refused| (refused.error, refused.message)))
             .and_then(|()| Valid::new(request))
             .and_then(|valid| self.check_duplicate(now, request, &valid).map(|()| valid));
         match checked {
@@ -133,7 +134,11 @@ impl Controller {
     }
 
     fn amend(&mut self, request: &RegisterBrokerRequest, valid: &Valid, broker: &Broker) {
-        if request.listeners == broker.listeners && request.rack == broker.rack && valid.log_dirs == broker.log_dirs {
+        if request.listeners == broker.listeners
+            && request.rack == broker.rack
+            && valid.log_dirs == broker.log_dirs
+            && request.features == broker.features
+        {
             return;
         }
         self.write(RegisterBroker {
@@ -205,6 +210,7 @@ impl Valid {
             log_dirs: request.log_dirs.clone(),
             fenced: true,
             in_controlled_shutdown: false,
+            features: request.features.clone(),
         }
     }
 }

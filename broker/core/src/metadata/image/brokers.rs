@@ -1,12 +1,14 @@
 //! The registered brokers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use uuid::Uuid;
 
 use super::error::{ApplyError, uuid};
-use crate::metadata::record::{self, Listener, Record};
+use crate::metadata::record::{self, Listener, Record, SupportedFeature};
+use odradek_wire::features::{METADATA_VERSION, MetadataVersion};
 
 /// A registered broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +30,25 @@ pub struct Broker {
     pub fenced: bool,
     /// It is about to stop: it gets no leadership.
     pub in_controlled_shutdown: bool,
+    /// What it supports.
+    pub features: Vec<SupportedFeature>,
 }
 
 impl Broker {
+    /// The levels of a feature that it supports; 0 alone of one that it does not know.
+    #[must_use]
+    pub fn supports(&self, feature: &str) -> RangeInclusive<i32> {
+        match self.features.iter().find(|known| known.name == feature) {
+            Some(known) => known.min..=known.max,
+            // A registration without features is of a release that had one level, and did not tell.
+            None if feature == METADATA_VERSION => {
+                let only = i32::from(MetadataVersion::IV0_4_1.level());
+                only..=only
+            }
+            None => 0..=0,
+        }
+    }
+
     /// Whether it may lead and join in-sync sets.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -53,6 +71,7 @@ impl Broker {
             log_dirs: self.log_dirs.iter().map(|id| id.as_bytes().to_vec()).collect(),
             fenced: self.fenced,
             in_controlled_shutdown: self.in_controlled_shutdown,
+            features: self.features.clone(),
         }
         .into()
     }
@@ -95,6 +114,7 @@ impl Brokers {
             log_dirs: change.log_dirs.iter().map(|id| uuid(id)).collect::<Result<_, _>>()?,
             fenced: change.fenced,
             in_controlled_shutdown: change.in_controlled_shutdown,
+            features: change.features.clone(),
         };
         self.by_id.insert(broker.id, Arc::new(broker));
         Ok(())

@@ -25,6 +25,15 @@ pub enum ApplyError {
         /// The highest known.
         latest: i32,
     },
+    /// The level of `metadata.version` is below what this release knows.
+    #[error(
+        "metadata.version {level} is none that this release reads: run the release that wrote it, and \
+         raise it there"
+    )]
+    OlderMetadataVersion {
+        /// The level in the log.
+        level: i32,
+    },
     /// An id that is not 16 bytes long.
     #[error("an id of {len} bytes, where 16 are needed")]
     BadId {

@@ -22,7 +22,8 @@ use uuid::Uuid;
 use self::brokers::Brokers;
 use self::configs::Configs;
 use self::topics::Topics;
-use super::record::{self, Change, METADATA_VERSION, METADATA_VERSION_LATEST, Record};
+use super::record::{self, Change, Record};
+use odradek_wire::features::{METADATA_VERSION, MetadataVersion};
 
 /// The metadata at one offset. A clone costs a few reference counts, and shares all that did
 /// not change; iteration is always in the order of the keys.
@@ -76,6 +77,7 @@ impl Image {
             Change::Topic(change) => self.topics.create(change)?,
             Change::Partition(change) => self.topics.create_partition(change)?,
             Change::PartitionChange(change) => self.topics.change_partition(change)?,
+            Change::PartitionChanges(change) => self.topics.change_partitions(change)?,
             Change::RemoveTopic(change) => {
                 let name = self.topics.remove(change)?;
                 self.configs.remove_resource(&Resource::Topic(name.to_string()));
@@ -120,8 +122,13 @@ impl Image {
     }
 
     fn apply_feature(&mut self, change: &record::Feature) -> Result<(), ApplyError> {
-        if change.name == METADATA_VERSION && change.level > METADATA_VERSION_LATEST {
-            return Err(ApplyError::NewerMetadataVersion { level: change.level, latest: METADATA_VERSION_LATEST });
+        if change.name == METADATA_VERSION {
+            let latest = i32::from(MetadataVersion::LATEST.level());
+            if change.level > latest {
+                return Err(ApplyError::NewerMetadataVersion { level: change.level, latest });
+            }
+            let version = i16::try_from(change.level).ok().and_then(MetadataVersion::from_level);
+            version.ok_or(ApplyError::OlderMetadataVersion { level: change.level })?;
         }
         if change.level == 0 {
             self.features.remove(&change.name);
@@ -168,10 +175,16 @@ impl Image {
         self.cluster_id.as_deref()
     }
 
-    /// The level of `metadata.version`; 0 before the first controller wrote it.
+    /// The level of `metadata.version`; `None` before the first controller wrote it.
     #[must_use]
-    pub fn metadata_version(&self) -> i32 {
-        self.features.get(METADATA_VERSION).copied().unwrap_or(0)
+    pub fn metadata_version(&self) -> Option<MetadataVersion> {
+        MetadataVersion::from_level(i16::try_from(self.feature(METADATA_VERSION)).ok()?)
+    }
+
+    /// The level of a feature; 0 of one that is not on.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> i32 {
+        self.features.get(name).copied().unwrap_or(0)
     }
 
     /// The features that are on, with their levels, in the order of their names.

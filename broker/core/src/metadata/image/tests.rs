@@ -7,10 +7,11 @@ use proptest::prelude::*;
 
 use super::{Image, TopicPartition};
 use crate::metadata::record::{
-    BrokerChange, Brokers, ClusterId, Config, Directories, Feature, Listener, METADATA_VERSION, Partition,
-    PartitionChange, ProducerIds, Record, RegisterBroker, RemoveTopic, Topic, UnregisterBroker, decode_records,
-    encode_records,
+    BrokerChange, Brokers, Change, ClusterId, Config, Directories, Feature, Listener, Partition, PartitionChange,
+    PartitionChanges, ProducerIds, Record, RegisterBroker, RemoveTopic, SupportedFeature, Topic, UnregisterBroker,
+    by_topic, decode_records, encode_records,
 };
+use odradek_wire::features::METADATA_VERSION;
 
 fn id() -> impl Strategy<Value = Vec<u8>> {
     // Now and then one that is none.
@@ -47,6 +48,9 @@ fn register() -> impl Strategy<Value = Record> {
                 log_dirs,
                 fenced,
                 in_controlled_shutdown,
+                features: (0..broker_id)
+                    .map(|max| SupportedFeature { name: METADATA_VERSION.to_owned(), min: 0, max })
+                    .collect(),
             }
             .into()
         },
@@ -125,11 +129,18 @@ fn record() -> impl Strategy<Value = Record> {
         4 => (id(), "[a-c]").prop_map(|(topic_id, name)| Topic { topic_id, name }.into()),
         8 => partition(),
         8 => partition_change(),
+        4 => (id(), prop::collection::vec(partition_change(), 0..4)).prop_map(|(topic_id, changes)| {
+            let change = |record: Record| match record.change {
+                Some(Change::PartitionChange(change)) => PartitionChange { topic_id: Vec::new(), ..change },
+                other => panic!("{other:?}"),
+            };
+            PartitionChanges { topic_id, changes: changes.into_iter().map(change).collect() }.into()
+        }),
         1 => id().prop_map(|topic_id| RemoveTopic { topic_id }.into()),
         4 => config(),
         1 => (0_i64..9).prop_map(|next| ProducerIds { broker_id: 1, broker_epoch: 1, next }.into()),
         1 => ("[f-g]", 0..3).prop_map(|(name, level)| Feature { name, level }.into()),
-        1 => (0..3).prop_map(|level| Feature { name: METADATA_VERSION.to_owned(), level }.into()),
+        1 => (25..29).prop_map(|level| Feature { name: METADATA_VERSION.to_owned(), level }.into()),
         1 => "[xy]".prop_map(|cluster_id| ClusterId { cluster_id }.into()),
         1 => Just(Record { change: None }),
     ]
@@ -183,6 +194,27 @@ proptest! {
         prop_assert_eq!(encode_records(&again.to_records()), bytes);
     }
 
+    /// What a record for several partitions does is what the records do that it is made of.
+    #[test]
+    fn changes_of_one_topic_in_one_record_do_the_same(
+        before in prop::collection::vec(record(), 0..80),
+        changes in prop::collection::vec(partition_change(), 0..20),
+    ) {
+        let mut image = Image::new();
+        for record in &before {
+            let _ = image.apply(1, record);
+        }
+        let mut one_by_one = image.clone();
+        let valid: Vec<Record> =
+            changes.into_iter().filter(|change| one_by_one.apply(2, change).is_ok()).collect();
+        let mut together = image;
+        for record in by_topic(valid) {
+            prop_assert!(together.apply(2, &record).is_ok());
+        }
+        together.advance_to(one_by_one.offset());
+        prop_assert_eq!(together, one_by_one);
+    }
+
     #[test]
     fn changes_are_what_differs(
         first in prop::collection::vec(record(), 0..80),
@@ -232,4 +264,7 @@ fn a_newer_release_is_told_apart() {
     let level = Feature { name: METADATA_VERSION.to_owned(), level: 99 };
     let error = image.apply(5, &level.into()).unwrap_err();
     assert!(error.to_string().contains("metadata.version 99"), "{error}");
+    let level = Feature { name: METADATA_VERSION.to_owned(), level: 1 };
+    let error = image.apply(5, &level.into()).unwrap_err();
+    assert!(error.to_string().contains("metadata.version 1 "), "{error}");
 }

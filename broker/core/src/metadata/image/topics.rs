@@ -237,7 +237,21 @@ impl Topics {
     }
 
     pub(super) fn change_partition(&mut self, change: &record::PartitionChange) -> Result<(), ApplyError> {
-        let topic_id = uuid(&change.topic_id)?;
+        self.change_partition_of(uuid(&change.topic_id)?, change)
+    }
+
+    /// All of them, or none when one cannot be.
+    pub(super) fn change_partitions(&mut self, changes: &record::PartitionChanges) -> Result<(), ApplyError> {
+        let topic_id = uuid(&changes.topic_id)?;
+        let before = self.clone();
+        let done = changes.changes.iter().try_for_each(|change| self.change_partition_of(topic_id, change));
+        if done.is_err() {
+            *self = before;
+        }
+        done
+    }
+
+    fn change_partition_of(&mut self, topic_id: Uuid, change: &record::PartitionChange) -> Result<(), ApplyError> {
         let partition = change.partition;
         let topic = self.by_id.get_mut(&topic_id).ok_or(ApplyError::UnknownTopic { id: topic_id })?;
         let state = Arc::make_mut(topic)

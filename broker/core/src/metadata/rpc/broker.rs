@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use crate::metadata::record::Listener;
+use crate::metadata::record::{Listener, SupportedFeature};
 
 /// A broker process takes its id.
 #[derive(Clone, PartialEq, Message)]
@@ -31,13 +31,16 @@ pub struct RegisterBrokerRequest {
     /// How many partitions its log directories hold.
     #[prost(uint32, tag = "8")]
     pub held_partitions: u32,
+    /// What it supports.
+    #[prost(message, repeated, tag = "9")]
+    pub features: Vec<SupportedFeature>,
 }
 
 /// The answer to a registration.
 #[derive(Clone, PartialEq, Message)]
 pub struct RegisterBrokerResponse {
-    /// 0, DUPLICATE_BROKER_REGISTRATION (101), INCONSISTENT_CLUSTER_ID (104) or
-    /// INVALID_REGISTRATION (119).
+    /// 0, UNSUPPORTED_VERSION (35), DUPLICATE_BROKER_REGISTRATION (101), INCONSISTENT_CLUSTER_ID
+    /// (104) or INVALID_REGISTRATION (119).
     #[prost(int32, tag = "1")]
     pub error_code: i32,
     /// For a person to read.

@@ -6,7 +6,8 @@ use prost::Message;
 #[derive(Clone, PartialEq, Message)]
 pub struct ForwardRequest {
     /// Kafka's api key: CreateTopics (19), DeleteTopics (20), AlterConfigs (33),
-    /// CreatePartitions (37), ElectLeaders (43), IncrementalAlterConfigs (44).
+    /// CreatePartitions (37), ElectLeaders (43), IncrementalAlterConfigs (44), and what else only
+    /// the controllers answer.
     #[prost(int32, tag = "1")]
     pub api_key: i32,
     /// The version in which the body is encoded, and in which the answer will be.

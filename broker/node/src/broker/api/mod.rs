@@ -76,6 +76,7 @@ impl BrokerNode {
             | RequestKind::ElectLeaders(_)
             | RequestKind::UnregisterBroker(_)
             | RequestKind::AlterPartitionReassignments(_)
+            | RequestKind::UpdateFeatures(_)
             | RequestKind::DescribeQuorum(_)
             | RequestKind::AddRaftVoter(_)
             | RequestKind::RemoveRaftVoter(_)) => self.forward(now, context, body, out),

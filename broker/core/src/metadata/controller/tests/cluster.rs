@@ -9,7 +9,7 @@ use odradek_wire::messages::{CreateTopicsRequest, CreateTopicsResponse, ElectLea
 use odradek_wire::protocol::{Decodable, Request as KafkaRequest, StrBytes};
 
 use super::invariants::Invariants;
-use crate::metadata::controller::{Controller, ControllerConfig, Decision};
+use crate::metadata::controller::{Controller, ControllerConfig, Decision, supported_features};
 use crate::metadata::image::{Image, Partition, Topic};
 use crate::metadata::record::{Listener, Record, decode_records, encode_records};
 use crate::metadata::rpc::{
@@ -174,6 +174,7 @@ impl Cluster {
             log_dirs: broker.log_dirs.iter().map(|dir| vec![*dir; 16]).collect(),
             previous_broker_epoch: if clean { broker.epoch } else { -1 },
             held_partitions: 0,
+            features: supported_features(),
         }
     }
 

@@ -15,5 +15,6 @@ mod shutdown;
 mod simulation;
 mod topics;
 mod unregister;
+mod update_features;
 
 pub(super) use cluster::Cluster;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use odradek_wire::features::MetadataVersion;
 use odradek_wire::messages::CreatePartitionsRequest;
 use odradek_wire::messages::DeleteTopicsRequest;
 use odradek_wire::messages::create_partitions_request::CreatePartitionsTopic;
@@ -323,7 +324,9 @@ impl Cluster {
 }
 
 fn run(steps: Vec<Step>, unclean: bool) {
-    let config = ControllerConfig { rebalance_step: 2, ..ControllerConfig::default() };
+    // Both forms of records.
+    let metadata_version = if unclean { MetadataVersion::MINIMUM } else { MetadataVersion::LATEST };
+    let config = ControllerConfig { rebalance_step: 2, metadata_version, ..ControllerConfig::default() };
     let mut cluster = Cluster::with(config);
     cluster.invariants.unclean = unclean;
     for id in 1..=3 {

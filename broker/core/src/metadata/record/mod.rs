@@ -1,17 +1,15 @@
 //! What the controllers' log holds: one [`Record`] is one change of the cluster's metadata.
 //!
 //! Protobuf, so that a release ignores fields that it does not know. A new field needs no new
-//! level; a new kind of record does: the level is the feature `metadata.version`, itself a
-//! record, and a controller writes only what the current level knows. Field numbers are never
-//! used again.
+//! level; a new kind of record does: the level is the feature `metadata.version`
+//! ([`odradek_wire::features`]), itself a record, and a controller writes only what the current
+//! level knows. Field numbers are never used again.
+
+mod batch;
 
 use prost::Message;
 
-/// The name of the feature whose level says which records may be written.
-pub const METADATA_VERSION: &str = "metadata.version";
-
-/// The highest level of [`METADATA_VERSION`] that this release reads and writes.
-pub const METADATA_VERSION_LATEST: i32 = 1;
+pub use batch::{PartitionChanges, by_topic};
 
 /// "No leader", in [`Partition::leader`] and [`PartitionChange::leader`].
 pub const NO_LEADER: i32 = -1;
@@ -20,7 +18,7 @@ pub const NO_LEADER: i32 = -1;
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changed. `None` when the record was written by a release that knows more kinds.
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub change: Option<Change>,
 }
 
@@ -66,6 +64,23 @@ pub enum Change {
     /// Who may stop processes was decided.
     #[prost(message, tag = "13")]
     RestartLease(RestartLease),
+    /// The state of several partitions of one topic moved. Since 4.1-IV1.
+    #[prost(message, tag = "14")]
+    PartitionChanges(PartitionChanges),
+}
+
+/// The levels of a feature that a process supports.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SupportedFeature {
+    /// The feature's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The least level.
+    #[prost(int32, tag = "2")]
+    pub min: i32,
+    /// The largest level.
+    #[prost(int32, tag = "3")]
+    pub max: i32,
 }
 
 /// One address at which a broker listens.
@@ -112,6 +127,9 @@ pub struct RegisterBroker {
     /// Whether it is in its controlled shutdown.
     #[prost(bool, tag = "8")]
     pub in_controlled_shutdown: bool,
+    /// What it supports.
+    #[prost(message, repeated, tag = "9")]
+    pub features: Vec<SupportedFeature>,
 }
 
 /// A registered broker's standing moved. Fields that are `None` stay as they are.
@@ -285,7 +303,7 @@ pub struct ProducerIds {
 /// A feature's level moved.
 #[derive(Clone, PartialEq, Message)]
 pub struct Feature {
-    /// The feature's name, such as [`METADATA_VERSION`].
+    /// The feature's name, such as `metadata.version`.
     #[prost(string, tag = "1")]
     pub name: String,
     /// The level; 0 takes the feature away.
@@ -370,7 +388,8 @@ from_change!(
     UnregisterBroker,
     ClusterId,
     ClusterDefaults,
-    RestartLease
+    RestartLease,
+    PartitionChanges
 );
 
 /// A list of records as one stretch of bytes: each record with its length before it.
@@ -417,7 +436,18 @@ mod tests {
     /// The bytes of the first release: logs and snapshots hold them, so they never change.
     #[test]
     fn the_format_is_frozen() {
-        let records: [(Record, &str); 13] = [
+        let records: [(Record, &str); 14] = [
+            (
+                PartitionChanges {
+                    topic_id: vec![4; 16],
+                    changes: vec![
+                        PartitionChange { partition: 1, leader: Some(2), ..PartitionChange::default() },
+                        PartitionChange { partition: 2, leader: Some(NO_LEADER), ..PartitionChange::default() },
+                    ],
+                }
+                .into(),
+                "721e0a1004040404040404040404040404040404120410012804120410022801",
+            ),
             (
                 RestartLease { holder: "h".into(), broker_ids: vec![1], controller_ids: vec![2], ttl_ms: 5 }.into(),
                 "6a0b0a01681201011a01022005",
@@ -425,7 +455,7 @@ mod tests {
             (ClusterDefaults { min_insync_replicas: 2 }.into(), "62020802"),
             (ClusterId { cluster_id: "c".into() }.into(), "5a030a0163"),
             (
-                Feature { name: METADATA_VERSION.into(), level: 1 }.into(),
+                Feature { name: "metadata.version".into(), level: 1 }.into(),
                 "4a140a106d657461646174612e76657273696f6e1001",
             ),
             (
@@ -443,6 +473,7 @@ mod tests {
                     log_dirs: vec![vec![2; 16]],
                     fenced: true,
                     in_controlled_shutdown: false,
+                    features: Vec::new(),
                 }
                 .into(),
                 "0a3e080310ac021a1001010101010101010101010101010101220e0a014c120168188447220353534c2a01613210020202020202020202020202020202023801",
