@@ -63,6 +63,7 @@ use crate::{
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     ),
+    printcolumn(name = "Metadata Version", type_ = "string", json_path = ".status.metadataVersion", priority = 1),
     printcolumn(name = "Cluster ID", type_ = "string", json_path = ".status.clusterId", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
@@ -86,6 +87,12 @@ pub struct KafkaClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63), regex(pattern = r"^[0-9A-Za-z_][0-9A-Za-z._-]*$"))]
     pub version: Option<String>,
+    /// Level of `metadata.version`, such as 4.1-IV1: the form in which the controllers write. It is raised to this once
+    /// every broker and controller runs a release that reads it, and never lowered; afterwards no older release can be
+    /// run. Absent: it stays where it is. A new cluster starts at this level, and without it at the newest of its release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]+\.[0-9]+(-IV[0-9]+)?$"))]
+    pub metadata_version: Option<String>,
     /// Image of the broker, which wins over version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]

@@ -25,6 +25,9 @@ pub struct KafkaClusterStatus {
     /// Release of the broker that the pods should run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Level of `metadata.version` that the cluster has, as its brokers said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_version: Option<String>,
     /// Brokers that serve, of those wanted, such as 3/3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brokers_ready: Option<String>,

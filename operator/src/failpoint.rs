@@ -21,7 +21,7 @@ pub const PARTS: [&str; 13] = [
 ];
 
 /// Steps of clusters; each has the points `step/before/STEP` and `step/after/STEP`.
-pub const STEPS: [&str; 16] = [
+pub const STEPS: [&str; 17] = [
     "Create",
     "Update",
     "Recreate",
@@ -38,6 +38,7 @@ pub const STEPS: [&str; 16] = [
     "AddVoter",
     "RemoveVoter",
     "ConfigureBrokers",
+    "UpdateFeatures",
 ];
 
 /// Steps of topics; each has the points `topic/before/STEP` and `topic/after/STEP`.

@@ -23,6 +23,8 @@ pub const CONTROLLER_LABEL: &str = "odradek.dev/controller";
 pub const IDENTITY_ANNOTATION: &str = "odradek.dev/identity";
 /// Annotation of sets that lists the zones that the cluster is pinned to.
 pub const ZONES_ANNOTATION: &str = "odradek.dev/zones";
+/// Annotation of sets: the level of `metadata.version` that the spec named when the cluster was made.
+pub const INITIAL_LEVEL_ANNOTATION: &str = "odradek.dev/initial-metadata-version";
 /// Annotation of sets with the number of nodes that the operator gave them, which is not what `kubectl scale` changes.
 pub const REPLICAS_ANNOTATION: &str = "odradek.dev/replicas";
 /// Annotation of brokers' sets with their pool as the spec had it last, so that one that is taken out of the spec is still

@@ -12,13 +12,19 @@ use super::{
     pods::PodView,
     safety::{holder, standing_questions},
     validate::Validated,
+    version::to_raise,
 };
-use crate::kafka::restart::{self, Ask, Door, NodeSet, RestartVerdict};
+use crate::kafka::{
+    KafkaAdmin,
+    restart::{self, Ask, Door, NodeSet, RestartVerdict},
+};
 
 /// Pods that are tried before it is said that none answers.
 const TRIES: usize = 3;
 /// Bound on what a pod says of itself.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bound on what the active controller says of a level.
+const FEATURES_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Asks all that the plan has to know, from inside of the Kubernetes cluster.
 pub async fn ask(valid: &Validated, observed: &mut Observed) {
@@ -40,6 +46,16 @@ pub async fn ask_through(valid: &Validated, observed: &mut Observed, door: impl 
             }
         }
     }
+}
+
+/// Asks the active controller whether every broker and controller reads the level that the spec wants.
+pub async fn may_raise(valid: &Validated, observed: &mut Observed, kafka: &dyn KafkaAdmin) {
+    let Some(level) = to_raise(valid, observed) else { return };
+    let asked = tokio::time::timeout(FEATURES_TIMEOUT, kafka.raise_metadata_version(level.level(), true)).await;
+    observed.may_raise = Some(match asked {
+        Ok(answer) => answer.map_err(|failure| failure.to_string()),
+        Err(_) => Err(format!("the active controller did not answer within {FEATURES_TIMEOUT:?}")),
+    });
 }
 
 /// What has to be asked next. First what is asked always: what follows depends on who the active controller is.

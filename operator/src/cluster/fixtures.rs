@@ -48,7 +48,11 @@ pub(crate) fn valid(spec: &str) -> Validated {
 /// sync.
 pub(crate) fn all_there(valid: &Validated) -> Observed {
     let objects = super::desired::objects(valid, valid.max_unavailable).expect("objects");
-    let mut observed = Observed { pinned_zones: Some(valid.zones.clone()), ..Observed::default() };
+    let mut observed = Observed {
+        pinned_zones: Some(valid.zones.clone()),
+        initial_level: Some(valid.level.initial.map(|level| level.to_string())),
+        ..Observed::default()
+    };
     for object in objects {
         let mut live = object.value.clone();
         live["metadata"]["uid"] = format!("uid-{}", object.name).into();
@@ -107,6 +111,7 @@ pub(crate) fn all_there(valid: &Validated) -> Observed {
         moving: BTreeMap::new(),
         quorum: Some(quorum(observed.pods.iter().filter(|pod| pod.controller).map(|pod| pod.id))),
         config: super::config::running(&valid.config).into_iter().map(|(key, value)| (key, Some(value))).collect(),
+        metadata_version: Some(27),
     });
     asked(valid, observed)
 }

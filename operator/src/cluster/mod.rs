@@ -24,6 +24,7 @@ pub mod take;
 pub mod target;
 pub mod validate;
 mod validated;
+pub mod version;
 pub mod zones;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::{
     error::Error,
     layout::Pin,
     node_zones::node_zones,
-    pins::{controller_zones, pinned_zones, pins},
+    pins::{controller_zones, initial_level, pinned_zones, pins},
     pods::PodView,
     safety::Answers,
 };
@@ -49,6 +49,11 @@ pub struct Observed {
     pub pinned_zones: Option<Vec<String>>,
     /// The zones that the controllers were made in, if they are there.
     pub controller_zones: Option<Vec<String>>,
+    /// The level of `metadata.version` that the cluster was made with, if it is made: what its sets say, which may be
+    /// nothing.
+    pub initial_level: Option<Option<String>>,
+    /// Whether the level may be raised to what the spec says. Only asked when it is not there.
+    pub may_raise: Option<Result<(), String>>,
     /// The zones of the nodes. Only read while the cluster is not pinned.
     pub node_zones: NodeZones,
     /// The nodes of Kubernetes. Not read for a cluster that does not know zones.
@@ -94,6 +99,7 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
     let topology_key = &cluster.spec.rack.topology_key;
     let pods: Vec<PodView> = pods.iter().filter_map(|pod| PodView::of(pod, topology_key)).collect();
     let pinned_zones = pinned_zones(&sets);
+    let initial_level = initial_level(&sets);
     let must_know = pinned_zones.is_none() && cluster.spec.rack.zones.is_empty();
     let knows_zones =
         pinned_zones.as_ref().is_none_or(|zones| !zones.is_empty()) || !cluster.spec.rack.zones.is_empty();
@@ -116,6 +122,8 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
         claims,
         live,
         pinned_zones,
+        initial_level,
+        may_raise: None,
         node_zones,
         nodes,
         kafka,

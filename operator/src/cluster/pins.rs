@@ -8,8 +8,16 @@ use kube::ResourceExt;
 use super::layout::{BLOCK, Identity, Pin};
 use crate::{
     kafka::KafkaView,
-    names::{CONTROLLERS_POOL, IDENTITY_ANNOTATION, LEFT_ANNOTATION, REPLICAS_ANNOTATION, ZONES_ANNOTATION},
+    names::{
+        CONTROLLERS_POOL, IDENTITY_ANNOTATION, INITIAL_LEVEL_ANNOTATION, LEFT_ANNOTATION, REPLICAS_ANNOTATION,
+        ZONES_ANNOTATION,
+    },
 };
+
+/// The level of `metadata.version` that a cluster was made with; nothing where it was made without one.
+pub(super) fn initial_level(sets: &[StatefulSet]) -> Option<Option<String>> {
+    (!sets.is_empty()).then(|| sets.iter().find_map(|set| set.annotations().get(INITIAL_LEVEL_ANNOTATION)).cloned())
+}
 
 /// The zones that are written on the sets of the brokers.
 pub(super) fn pinned_zones(sets: &[StatefulSet]) -> Option<Vec<String>> {

@@ -11,7 +11,7 @@ use kube_runtime::controller::Action as Next;
 use odradek_crds::{KafkaCluster, KafkaClusterStatus, RollingState};
 
 use super::{
-    ask::ask,
+    ask::{ask, may_raise},
     error::Error,
     finalize,
     observe::{Observed, observe},
@@ -44,6 +44,7 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
     };
     finalize::guard(&cluster, &valid, &ctx).await?;
     failpoint::part("cluster/guarded");
+    may_raise(&valid, &mut observed, &*ctx.kafka.of(&cluster)).await;
     ask(&valid, &mut observed).await;
     let plan = plan(&valid, &observed)?;
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());

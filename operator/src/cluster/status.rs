@@ -2,6 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use odradek_client::features::MetadataVersion;
 use odradek_crds::{
     BrokerStatus, ControllerStatus, KafkaCluster, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
     QuorumStatus, Role,
@@ -52,6 +53,7 @@ pub fn status(
         observed_generation: generation,
         cluster_id: Some(valid.cluster_id.clone()),
         version: Some(valid.version.clone()),
+        metadata_version: metadata_version(observed, &old),
         brokers_ready: Some(count(observed, valid, Role::Broker)),
         controllers_ready: Some(count(observed, valid, Role::Controller)),
         listeners: valid.listeners.iter().map(|l| listener(valid, l)).collect(),
@@ -65,6 +67,13 @@ pub fn status(
         plan: shown,
         plan_omitted: (omitted > 0).then(|| i32::try_from(omitted).unwrap_or(i32::MAX)),
     }
+}
+
+/// What the brokers say now, or said last. A level that is newer than this operator has its number only.
+fn metadata_version(observed: &Observed, old: &KafkaClusterStatus) -> Option<String> {
+    let KafkaState::View(view) = &observed.kafka else { return old.metadata_version.clone() };
+    let name = |level| MetadataVersion::from_level(level).map_or_else(|| level.to_string(), |known| known.to_string());
+    view.metadata_version.map(name).or_else(|| old.metadata_version.clone())
 }
 
 /// The status of a cluster whose spec is refused. What runs goes on running, and is counted.

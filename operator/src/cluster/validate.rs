@@ -12,6 +12,7 @@ use super::{
     pins::with_holders,
     quorum::{self, Course},
     removed::{self, removed_pools},
+    version::level,
     zones::zones,
 };
 use crate::{
@@ -41,6 +42,8 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
     let config = keep(&mut refusals, config::effective(&spec.config, there.max(wanted), wanted));
     let windows = keep(&mut refusals, windows(&spec.maintenance_time_windows));
     refusals.extend(listeners(cluster));
+    let (image, version) = image(cluster, default_image);
+    let level = keep(&mut refusals, level(cluster, observed, &version));
     let wanted_controllers = spec.controllers.as_ref().and_then(|controllers| controllers.replicas);
     let declared: Vec<NodePool> =
         spec.node_pools.iter().cloned().chain(removed_pools(&spec.node_pools, &observed.sets)).collect();
@@ -61,12 +64,15 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         refusals.extend(shrunk(pool, observed));
     }
     let owner = cluster.controller_owner_ref(&());
-    let (Some(cluster_id), Some(zones), Some(config), Some(windows), Some((pools, controllers)), Some(owner), true) =
-        (cluster_id, zones, config, windows, pools, owner, refusals.is_empty())
+    let judged = (cluster_id, zones, config, windows, pools, owner, level);
+    let (Some(cluster_id), Some(zones), Some(config), Some(windows), Some(pools), Some(owner), Some(level)) = judged
     else {
         return Err(refusals);
     };
-    let (image, version) = image(cluster, default_image);
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let (pools, controllers) = pools;
     let budget = spec.template.as_ref().and_then(|template| template.pod_disruption_budget.as_ref());
     Ok(Validated {
         namespace: cluster.namespace().unwrap_or_default(),
@@ -74,6 +80,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         cluster_id,
         version,
         image,
+        level,
         listeners: spec
             .listeners
             .iter()

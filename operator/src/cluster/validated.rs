@@ -9,6 +9,7 @@ use super::{
     config::BrokerConfig,
     layout::{self, SetLayout},
     quorum::Course,
+    version::Level,
 };
 use crate::names;
 
@@ -27,6 +28,8 @@ pub struct Validated {
     pub version: String,
     /// Image of the broker.
     pub image: String,
+    /// What the cluster's `metadata.version` is to be.
+    pub level: Level,
     /// Where clients connect.
     pub listeners: Vec<ClientListener>,
     /// The label of the nodes that names their zone.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
-use odradek_client::{BrokerDescription, ConfigOp, PartitionReassignment, QuorumDescription, TopicDescription};
+use odradek_client::{
+    BrokerDescription, ConfigOp, PartitionReassignment, QuorumDescription, TopicDescription, features::METADATA_VERSION,
+};
 
 use super::{ConfigChange, KafkaFailure, failure::BROKER_ID_NOT_REGISTERED, live::LiveAdmin};
 
@@ -18,6 +20,8 @@ pub trait ClusterAdmin: Send + Sync {
     fn elect_preferred<'a>(&'a self, partitions: &'a [(String, i32)]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
     /// Takes the registration of a broker away. One that is away already is no error.
     fn unregister(&self, id: i32) -> BoxFuture<'_, Result<(), KafkaFailure>>;
+    /// Raises `metadata.version`, or only asks the active controller whether it would.
+    fn raise_metadata_version(&self, level: i16, ask_only: bool) -> BoxFuture<'_, Result<(), KafkaFailure>>;
     /// Changes the configuration that all brokers take while they run. All or nothing.
     fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>>;
 }
@@ -39,6 +43,8 @@ pub struct KafkaView {
     pub quorum: Option<QuorumDescription>,
     /// The configuration that is set for all brokers while they run. The value of a secret is not told.
     pub config: BTreeMap<String, Option<String>>,
+    /// The level of `metadata.version`; `None` when the broker that answered does not know it yet.
+    pub metadata_version: Option<i16>,
 }
 
 /// A broker that is registered with the controllers.
@@ -124,11 +130,12 @@ fn registered(broker: &BrokerDescription) -> RegisteredBroker {
 impl ClusterAdmin for LiveAdmin {
     fn view(&self) -> BoxFuture<'_, Result<KafkaView, KafkaFailure>> {
         Box::pin(async move {
-            let (cluster, topics, moving, config) = tokio::try_join!(
+            let (cluster, topics, moving, config, features) = tokio::try_join!(
                 self.admin.describe_cluster(),
                 self.admin.list_topics(),
                 self.admin.list_partition_reassignments(None),
-                self.admin.describe_default_broker_configs()
+                self.admin.describe_default_broker_configs(),
+                self.admin.describe_features()
             )?;
             let quorum = match tokio::time::timeout(QUORUM_TIMEOUT, self.quorum.describe_quorum()).await {
                 Ok(Ok(quorum)) => Some(quorum),
@@ -148,6 +155,7 @@ impl ClusterAdmin for LiveAdmin {
                 moving: moving.into_iter().map(|(at, of)| (at, way(of))).collect(),
                 quorum,
                 config,
+                metadata_version: features.finalized.get(METADATA_VERSION).copied(),
             })
         })
     }
@@ -172,6 +180,10 @@ impl ClusterAdmin for LiveAdmin {
                 done => done,
             }
         })
+    }
+
+    fn raise_metadata_version(&self, level: i16, ask_only: bool) -> BoxFuture<'_, Result<(), KafkaFailure>> {
+        Box::pin(async move { Ok(self.admin.raise_feature(METADATA_VERSION, level, ask_only).await??) })
     }
 
     fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>> {

@@ -11,7 +11,11 @@ use kube::{
 };
 use odradek_crds::{KafkaCluster, KafkaTopic, PlannedStep};
 use odradek_operator::{
-    cluster::{self, ask::ask_through, observe, validate},
+    cluster::{
+        self,
+        ask::{ask_through, may_raise},
+        observe, validate,
+    },
     context::Context,
     kafka::pool::client_port,
     names::MANAGER,
@@ -127,6 +131,7 @@ async fn plan_cluster(reach: &Reach, ctx: &Context, value: Value) -> anyhow::Res
         }
     };
     let namespace = outcome.namespace.clone();
+    may_raise(&valid, &mut observed, &*ctx.kafka.of(&cluster)).await;
     ask_through(&valid, &mut observed, |pod| Some(reach.door(&namespace, pod))).await;
     let plan = cluster::plan::plan(&valid, &observed).context(what)?;
     outcome.steps = plan.steps.iter().map(cluster::plan::Step::shown).collect();

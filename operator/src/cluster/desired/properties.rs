@@ -26,6 +26,8 @@ pub const MOUNT: &str = "/var/lib/odradek";
 /// controllers than may lose their disks: it follows the number of controllers, and restarts nothing.
 const VOTERS: &str = "controller.quorum.voters";
 
+/// Where a new cluster's `metadata.version` starts.
+const INITIAL_LEVEL: &str = "odradek.initial.metadata.version";
 const REPLICATION: &str = "REPLICATION";
 const CONTROLLER: &str = "CONTROLLER";
 
@@ -80,6 +82,7 @@ pub fn server_properties(cluster: &Validated, pool: &Pool) -> String {
         // Who is new waits for the operator, which changes the number of voters.
         keys.insert("controller.quorum.auto.join.enable".to_owned(), "true".to_owned());
         keys.insert("odradek.quorum.auto.join.newcomers".to_owned(), "false".to_owned());
+        keys.extend(cluster.level.initial.map(|level| (INITIAL_LEVEL.to_owned(), level.to_string())));
     }
     let lines: String = keys.iter().map(|(key, value)| format!("{key}={}\n", escape(value))).collect();
     format!("# Written by odradek-operator from the KafkaCluster {}.\n{lines}", cluster.name)

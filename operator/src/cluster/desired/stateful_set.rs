@@ -21,7 +21,8 @@ use crate::{
         validate::{Pool, Validated},
     },
     names::{
-        self, DECLARED_ANNOTATION, IDENTITY_ANNOTATION, REPLICAS_ANNOTATION, TEMPLATE_ANNOTATION, ZONES_ANNOTATION,
+        self, DECLARED_ANNOTATION, IDENTITY_ANNOTATION, INITIAL_LEVEL_ANNOTATION, REPLICAS_ANNOTATION,
+        TEMPLATE_ANNOTATION, ZONES_ANNOTATION,
     },
 };
 
@@ -40,6 +41,8 @@ pub fn stateful_set(cluster: &Validated, pool: &Pool, set: &SetLayout) -> Statef
         (ZONES_ANNOTATION.to_owned(), zones.join(",")),
     ]);
     annotations.extend(pool.declared.iter().map(|declared| (DECLARED_ANNOTATION.to_owned(), declared.clone())));
+    let initial_level = cluster.level.initial.map(|level| (INITIAL_LEVEL_ANNOTATION.to_owned(), level.to_string()));
+    annotations.extend(initial_level);
     metadata.annotations = Some(annotations);
     let claims =
         (pool.storage.type_ == StorageType::PersistentClaim).then(|| vec![claim(cluster, pool, set, identity)]);

@@ -1,6 +1,7 @@
 //! What a step does: one variant for each thing that the operator can do. Who carries it out: `take`.
 
 use kube::api::{ApiResource, PropagationPolicy};
+use odradek_client::features::MetadataVersion;
 
 use crate::{
     apply::Object,
@@ -58,6 +59,8 @@ pub enum Action {
     RemoveVoter(i32),
     /// Changes keys of the configuration that the brokers take while they run.
     ConfigureBrokers(Vec<ConfigChange>),
+    /// Raises `metadata.version`.
+    UpdateFeatures(MetadataVersion),
 }
 
 /// Pods that are made anew together.
@@ -100,6 +103,7 @@ impl Action {
             Action::AddVoter(_) => "AddVoter",
             Action::RemoveVoter(_) => "RemoveVoter",
             Action::ConfigureBrokers(_) => "ConfigureBrokers",
+            Action::UpdateFeatures(_) => "UpdateFeatures",
         }
     }
 
@@ -130,6 +134,7 @@ impl Action {
                 let keys: Vec<&str> = changes.iter().map(ConfigChange::key).collect();
                 format!("Config/{}", keys.join(","))
             }
+            Action::UpdateFeatures(level) => format!("MetadataVersion/{level}"),
         }
     }
 
@@ -151,7 +156,8 @@ impl Action {
             | Action::ElectLeaders(_)
             | Action::RenewLease(_)
             | Action::ReleaseLease
-            | Action::ConfigureBrokers(_) => None,
+            | Action::ConfigureBrokers(_)
+            | Action::UpdateFeatures(_) => None,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
 mod action;
 mod back;
 mod dynamic;
+mod features;
 mod leave;
 mod order;
 mod progress;
@@ -106,6 +107,7 @@ pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError
     let stale = order::stale(cluster, observed, &target);
     let pending = stale.batches.iter().flat_map(|batch| &batch.pods).map(|pod| pod.name.clone()).collect();
     steps.extend(roll::roll(cluster, observed, &target, &stale, waits));
+    steps.extend(features::raise(cluster, observed, &stale));
     Ok(Plan { steps, target, pending })
 }
 

@@ -103,6 +103,10 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
             let removed = quorum::remove(&*ctx.kafka.of(cluster), valid, observed, *id).await;
             kafka("take the controller out of the quorum", removed)
         }
+        Action::UpdateFeatures(level) => {
+            let raised = ctx.kafka.of(cluster).raise_metadata_version(level.level(), false).await;
+            kafka("raise metadata.version", raised)
+        }
         Action::ConfigureBrokers(changes) => {
             kafka("configure the brokers", ctx.kafka.of(cluster).configure_brokers(changes).await)
         }
