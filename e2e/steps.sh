@@ -67,9 +67,10 @@ build_images() {
 }
 
 long_images() {
-  local built
-  built=$(indented "$ROOT/images/build" operator:failpoints)
-  IMAGES+=("$built")
+  local built more
+  built=$(indented "$ROOT/images/build" operator:failpoints broker:previous-release)
+  mapfile -t more <<<"$built"
+  IMAGES+=("${more[@]}")
 }
 
 clients_image() { IMAGES+=("$(indented "$ROOT/e2e/clients/image")"); }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use odradek_client::features::MetadataVersion;
 use odradek_e2e::kubernetes::{Clients, Namespace, Operator, OtherImage, compare, in_namespace, kubectl, name};
 use odradek_e2e::wait;
 
@@ -158,6 +159,23 @@ fn other_steps(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
     }
     namespace.wait_condition("kafkacluster/demo", "Ready", "True", SOON)?;
     ensure!(namespace.pod_uids()? == pods, "pods were made anew for what restarts none");
+    // A level is raised once in the life of a cluster.
+    for when in ["before", "after"] {
+        let cluster = format!("kafkacluster/level-{when}");
+        namespace.apply(&format!(
+            "apiVersion: odradek.dev/v1alpha1\nkind: KafkaCluster\nmetadata: {{ name: level-{when} }}\nspec:\n  \
+             metadataVersion: {}\n  nodePools: [{{ name: node, replicas: 1, roles: [controller, broker] }}]\n",
+            MetadataVersion::MINIMUM
+        ))?;
+        namespace.wait_condition(&cluster, "Ready", "True", SOON)?;
+        let raise = format!(r#"{{"metadataVersion":"{}"}}"#, MetadataVersion::LATEST);
+        killer.at(&format!("step/{when}/UpdateFeatures"), || namespace.patch(&cluster, &raise))?;
+        namespace.wait_object(&cluster, SOON, |found| {
+            let level = &found["status"]["metadataVersion"];
+            (*level == MetadataVersion::LATEST.name()).then_some(()).ok_or_else(|| level.to_string())
+        })?;
+        namespace.kubectl(&["delete", &cluster, "--timeout=60s"])?;
+    }
     Ok(())
 }
 

@@ -15,3 +15,4 @@ mod recreate;
 mod roll;
 mod scale;
 mod topic;
+mod versions;
