@@ -8,6 +8,8 @@ use odradek_client::features::MetadataVersion;
 use odradek_e2e::kubernetes::{Clients, Namespace, Operator, OtherImage, compare, in_namespace, kubectl, name};
 use odradek_e2e::wait;
 
+use super::scale::{ask, settled};
+
 const SOON: Duration = Duration::from_secs(90);
 const LONG: Duration = Duration::from_secs(600);
 const MANY: usize = 120_000;
@@ -60,6 +62,7 @@ fn the_operator_is_killed_at_every_point_and_all_is_picked_up() -> Result<()> {
         rolls(namespace, &mut killer)?;
         other_steps(namespace, &mut killer)?;
         controllers(namespace, &mut killer)?;
+        scaling(namespace, &mut killer)?;
         topics(namespace, &mut killer)?;
         deletion(namespace, &mut killer)
     })?;
@@ -177,6 +180,28 @@ fn other_steps(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
         namespace.kubectl(&["delete", &cluster, "--timeout=60s"])?;
     }
     Ok(())
+}
+
+/// A broker leaves and comes back, the operator killed at each step of it.
+fn scaling(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
+    let leaving = [
+        "step/before/Leave",
+        "leave/leased",
+        "step/after/Leave",
+        "step/before/Unregister",
+        "step/after/Unregister",
+        "step/before/MarkClaim",
+    ];
+    for point in leaving {
+        ask(namespace, 4)?;
+        settled(namespace, 4)?;
+        killer.at(point, || ask(namespace, 3))?;
+        settled(namespace, 3)?;
+    }
+    killer.at("step/after/MarkClaim", || ask(namespace, 4))?;
+    settled(namespace, 4)?;
+    ask(namespace, 3)?;
+    settled(namespace, 3).map(drop)
 }
 
 fn topics(namespace: &Namespace, killer: &mut Killer) -> Result<()> {

@@ -22,13 +22,13 @@ fn example() -> Result<String> {
 }
 
 /// Asks for so many brokers.
-fn ask(namespace: &Namespace, replicas: i32) -> Result<()> {
+pub(super) fn ask(namespace: &Namespace, replicas: i32) -> Result<()> {
     let patch = format!(r#"[{{"op":"replace","path":"/spec/nodePools/0/replicas","value":{replicas}}}]"#);
     namespace.kubectl(&["patch", "kafkacluster/demo", "--type", "json", "--patch", &patch]).map(drop)
 }
 
 /// Waits until there are exactly so many brokers and nothing is left to do.
-fn settled(namespace: &Namespace, brokers: usize) -> Result<Value> {
+pub(super) fn settled(namespace: &Namespace, brokers: usize) -> Result<Value> {
     let began = Instant::now();
     let cluster = namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
         let status = &cluster["status"];
