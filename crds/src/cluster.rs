@@ -11,6 +11,7 @@ use crate::{
     cluster_status::KafkaClusterStatus,
     config::Config,
     pod::{PodTemplate, Resources},
+    rebalance::AutoRebalance,
     rules::{rule, rules},
     storage::Storage,
     topic_rules::TopicRules,
@@ -134,6 +135,9 @@ pub struct KafkaClusterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
     pub maintenance_time_windows: Vec<String>,
+    /// How replicas move between brokers, when brokers come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rebalance: Option<AutoRebalance>,
     /// Additions to what is made for the whole cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<ClusterTemplate>,

@@ -8,6 +8,7 @@ pub mod cluster_status;
 pub mod config;
 pub mod crd;
 pub mod pod;
+pub mod rebalance;
 pub mod rules;
 pub mod storage;
 pub mod topic;
@@ -23,6 +24,7 @@ pub use cluster_status::{
 };
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};
+pub use rebalance::{AutoRebalance, LeaderBalance, PlannedMove, RebalanceMode, RebalanceState, RebalanceStatus};
 pub use storage::{Storage, StorageType};
 pub use topic::{
     AdoptionPolicy, DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, ReplicasChange, ReplicasChangeState,

@@ -21,7 +21,7 @@ pub const PARTS: [&str; 13] = [
 ];
 
 /// Steps of clusters; each has the points `step/before/STEP` and `step/after/STEP`.
-pub const STEPS: [&str; 17] = [
+pub const STEPS: [&str; 19] = [
     "Create",
     "Update",
     "Recreate",
@@ -33,6 +33,8 @@ pub const STEPS: [&str; 17] = [
     "Unregister",
     "MarkClaim",
     "ElectLeaders",
+    "MoveReplicas",
+    "Unthrottle",
     "RenewLease",
     "ReleaseLease",
     "AddVoter",

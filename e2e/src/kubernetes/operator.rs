@@ -63,6 +63,15 @@ impl Operator {
         Operator::leading()
     }
 
+    /// Killed without a word to it, whatever it was about to do; another process carries on.
+    ///
+    /// # Errors
+    /// It is gone already.
+    pub fn kill(self) -> Result<()> {
+        let now = ["--grace-period=0", "--force", "--wait=false"];
+        kubectl(&[&["--namespace", NAMESPACE, "delete", "pod", &self.pod], now.as_slice()].concat()).map(drop)
+    }
+
     fn path(&self, path: &str) -> String {
         format!("/api/v1/namespaces/{NAMESPACE}/pods/{}:8080/proxy/{path}", self.pod)
     }

@@ -11,6 +11,7 @@ mod produce;
 mod quorum;
 mod rack;
 mod ready;
+mod rebalance;
 mod recreate;
 mod roll;
 mod scale;

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod pods;
 pub mod quorum;
 pub mod rack;
+pub mod rebalance;
 pub mod reconcile;
 mod removed;
 pub mod safety;
@@ -27,6 +28,8 @@ mod validated;
 pub mod version;
 pub mod zones;
 
+#[cfg(test)]
+pub(crate) mod dice;
 #[cfg(test)]
 pub(crate) mod fixtures;
 #[cfg(test)]

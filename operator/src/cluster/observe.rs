@@ -20,6 +20,7 @@ use super::{
     node_zones::node_zones,
     pins::{controller_zones, initial_level, pinned_zones, pins},
     pods::PodView,
+    rebalance::Facts,
     safety::Answers,
 };
 use crate::{
@@ -62,6 +63,8 @@ pub struct Observed {
     pub kafka: KafkaState,
     /// What the active controller says of the pods that may have to stop.
     pub restart: Answers,
+    /// What moves of replicas take to be decided.
+    pub moves: Facts,
     /// When all of this was read.
     pub now: Timestamp,
     /// The lease that the model of a controller has given.
@@ -128,6 +131,7 @@ pub async fn observe(cluster: &KafkaCluster, ctx: &Context) -> Result<Observed, 
         nodes,
         kafka,
         restart: Answers::default(),
+        moves: Facts::default(),
         now: Timestamp::now(),
         #[cfg(test)]
         lease_of_a_test: None,

@@ -8,14 +8,15 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use kube_runtime::controller::Action as Next;
-use odradek_crds::{KafkaCluster, KafkaClusterStatus, RollingState};
+use odradek_crds::{KafkaCluster, KafkaClusterStatus, RebalanceState, RollingState};
 
 use super::{
     ask::{ask, may_raise},
     error::Error,
     finalize,
     observe::{Observed, observe},
-    plan::{Plan, plan},
+    plan::{Action, Plan, plan},
+    rebalance,
     safety::judge_any,
     status,
     take::{At, carry_out},
@@ -46,9 +47,12 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
     failpoint::part("cluster/guarded");
     may_raise(&valid, &mut observed, &*ctx.kafka.of(&cluster)).await;
     ask(&valid, &mut observed).await;
+    rebalance::facts::read(&cluster, &valid, &mut observed, &ctx).await?;
     let plan = plan(&valid, &observed)?;
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());
-    write_status(&cluster, &ctx, said).await?;
+    write_status(&cluster, &ctx, said.clone()).await?;
+    // A step that fails writes what the status says by now, and not what it said before.
+    let cluster = KafkaCluster { status: Some(said), ..(*cluster).clone() };
     failpoint::part("cluster/told");
     carry_out(&At { cluster: &cluster, valid: &valid, observed: &observed }, &plan, &ctx).await?;
     failpoint::part("cluster/carried-out");
@@ -61,7 +65,11 @@ fn next_look(valid: &Validated, observed: &Observed, plan: &Plan, ctx: &Context)
     let waits = plan.steps.iter().find_map(|step| step.blocked_by.clone());
     let unsafe_now = || judge_any(valid, observed).reason().map(str::to_owned);
     let state = plan.rolling_state(valid, observed);
+    let held = matches!(plan.rebalance.state, RebalanceState::WaitingForApproval | RebalanceState::Blocked);
     match waits.or_else(unsafe_now) {
+        // What begins so brings no event, and makes nothing unsafe before it did.
+        _ if plan.ready().any(|step| is_of_moves(&step.action)) => WATCHFUL,
+        Some(_) if held && plan.ready().next().is_none() && plan.rebalance.in_flight.is_none() => CALM,
         Some(_) if matches!(state, RollingState::WaitingForApproval | RollingState::WaitingForWindow) => CALM,
         Some(_) if plan.ready().next().is_some() => WATCHFUL,
         Some(why) => ctx.patience.wait(&key, &why),
@@ -72,6 +80,10 @@ fn next_look(valid: &Validated, observed: &Observed, plan: &Plan, ctx: &Context)
             CALM
         }
     }
+}
+
+fn is_of_moves(action: &Action) -> bool {
+    matches!(action, Action::MoveReplicas(_) | Action::Unthrottle(_) | Action::ElectLeaders(_))
 }
 
 /// Writes the status if it says anything new, and tells people when the cluster became ready or not.

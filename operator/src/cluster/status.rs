@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use odradek_client::features::MetadataVersion;
 use odradek_crds::{
     BrokerStatus, ControllerStatus, KafkaCluster, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
-    QuorumStatus, Role,
+    QuorumStatus, RebalanceState, Role,
 };
 
 use super::{
@@ -64,6 +64,7 @@ pub fn status(
         quorum: quorum(valid, observed),
         controllers,
         rolling_update: Some(plan.rolling(valid, observed)),
+        rebalance: Some(plan.rebalance.clone()),
         plan: shown,
         plan_omitted: (omitted > 0).then(|| i32::try_from(omitted).unwrap_or(i32::MAX)),
     }
@@ -148,6 +149,10 @@ fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict>
     let reconciling = match (plan.steps.first(), waiting.first()) {
         (Some(_), None) if let Some((reason, why)) = plan.held(valid, observed) => {
             Verdict::new("Reconciling", false, reason, why)
+        }
+        (None, None) if plan.rebalance.state != RebalanceState::None => {
+            let told = [&plan.rebalance.message, &plan.rebalance.progress].map(|text| text.clone().unwrap_or_default());
+            Verdict::new("Reconciling", true, "Rebalancing", format!("{}: {} partitions are there", told[0], told[1]))
         }
         (None, None) => Verdict::new("Reconciling", false, "UpToDate", "Everything is as the spec says"),
         (None, Some(first)) => Verdict::new("Reconciling", true, "WaitingForPods", format!("Waiting for {first}")),

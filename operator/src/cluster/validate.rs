@@ -1,9 +1,12 @@
 //! Judges a spec against what is there, once, into a type that the builders can trust. Pure.
 
 use kube::{Resource, ResourceExt};
-use odradek_crds::{KafkaCluster, NodePool, Role, RollingStrategy, RollingUnit, RollingUpdate, Storage, StorageType};
+use odradek_crds::{
+    AutoRebalance, KafkaCluster, NodePool, RebalanceMode, Role, RollingStrategy, RollingUnit, RollingUpdate, Storage,
+    StorageType,
+};
 
-pub use super::validated::{ClientListener, Pool, PoolStorage, Rolling, Validated};
+pub use super::validated::{ClientListener, Pool, PoolStorage, Rebalancing, Rolling, Validated};
 use super::{
     config,
     image::image,
@@ -95,6 +98,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, default_image: &str
         quorum: course,
         max_unavailable: budget.map_or(1, |budget| budget.max_unavailable),
         rolling: rolling(spec.rolling_update.as_ref()),
+        rebalance: rebalancing(spec.auto_rebalance.clone().unwrap_or_default()),
         windows,
         name,
     })
@@ -110,6 +114,17 @@ fn rolling(said: Option<&RollingUpdate>) -> Rolling {
     Rolling {
         supervised: said.strategy == RollingStrategy::Supervised,
         by_zone: said.max_unavailable == RollingUnit::Zone,
+        approved: said.approved,
+    }
+}
+
+fn rebalancing(said: AutoRebalance) -> Rebalancing {
+    // `none` is no quantity, and the schema takes nothing else that is none.
+    let bytes = milli_bytes(&said.throttle).map(|milli| i64::try_from(milli / 1000).unwrap_or(i64::MAX));
+    Rebalancing {
+        manual: said.mode == RebalanceMode::Manual,
+        throttle: bytes,
+        concurrent: usize::try_from(said.concurrent_moves).unwrap_or(1).max(1),
         approved: said.approved,
     }
 }

@@ -50,6 +50,8 @@ pub struct Validated {
     pub max_unavailable: i32,
     /// How pods are made anew.
     pub rolling: Rolling,
+    /// How replicas move.
+    pub rebalance: Rebalancing,
     /// When pods may be made anew; at any time when there is none.
     pub windows: Vec<croner::Cron>,
 }
@@ -61,6 +63,19 @@ pub struct Rolling {
     pub supervised: bool,
     /// Whether a zone goes at once where that is safe.
     pub by_zone: bool,
+    /// The hash that was approved.
+    pub approved: Option<String>,
+}
+
+/// How replicas move.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebalancing {
+    /// Whether a person approves that new brokers get their share.
+    pub manual: bool,
+    /// Bytes a second that each broker sends and receives for it at most; nothing for no bound.
+    pub throttle: Option<i64>,
+    /// Replicas that move at a time to a broker, and from it.
+    pub concurrent: usize,
     /// The hash that was approved.
     pub approved: Option<String>,
 }

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
 use odradek_client::{
-    BrokerDescription, ConfigOp, PartitionReassignment, QuorumDescription, TopicDescription, features::METADATA_VERSION,
+    BrokerDescription, PartitionReassignment, QuorumDescription, TopicDescription, features::METADATA_VERSION,
 };
 
-use super::{ConfigChange, KafkaFailure, failure::BROKER_ID_NOT_REGISTERED, live::LiveAdmin};
+use super::{ConfigChange, KafkaFailure, failure::BROKER_ID_NOT_REGISTERED, live::LiveAdmin, topics::config_op};
 
 /// Bound on what the active controller says of the quorum: without one, nobody answers.
 const QUORUM_TIMEOUT: Duration = Duration::from_secs(1);
@@ -188,13 +188,7 @@ impl ClusterAdmin for LiveAdmin {
 
     fn configure_brokers<'a>(&'a self, changes: &'a [ConfigChange]) -> BoxFuture<'a, Result<(), KafkaFailure>> {
         Box::pin(async move {
-            let ops: Vec<ConfigOp> = changes
-                .iter()
-                .map(|change| match change {
-                    ConfigChange::Set(key, value) => ConfigOp::Set { key: key.clone(), value: value.clone() },
-                    ConfigChange::Delete(key) => ConfigOp::Delete { key: key.clone() },
-                })
-                .collect();
+            let ops: Vec<_> = changes.iter().cloned().map(config_op).collect();
             Ok(self.admin.alter_default_broker_configs(&ops).await?)
         })
     }

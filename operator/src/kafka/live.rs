@@ -2,7 +2,7 @@
 
 use odradek_client::Admin;
 
-use super::topics::TopicBatches;
+use super::{moves::SizesCache, topics::TopicBatches};
 
 /// The admin calls of one cluster, over one shared connection; what waits for the quorum has one of its own, because
 /// a broker answers each connection in order.
@@ -11,11 +11,12 @@ pub struct LiveAdmin {
     pub(super) admin: Admin,
     pub(super) quorum: Admin,
     pub(super) topics: TopicBatches,
+    pub(super) sizes: SizesCache,
 }
 
 impl LiveAdmin {
     /// Calls through a client. Has to be called within a Tokio runtime, which gets the tasks of the batches.
     pub fn new(admin: Admin) -> Self {
-        LiveAdmin { topics: TopicBatches::start(&admin), quorum: admin.apart(), admin }
+        LiveAdmin { topics: TopicBatches::start(&admin), quorum: admin.apart(), sizes: SizesCache::default(), admin }
     }
 }

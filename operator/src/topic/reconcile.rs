@@ -163,7 +163,10 @@ async fn replicate(
     let failed =
         |verb: &'static str| move |failure: KafkaFailure| Error::Kafka { verb, topic: valid.topic.clone(), failure };
     let turn_taken = admin.turn().await;
-    let (view, loads) = tokio::try_join!(admin.topic(&valid.topic), admin.loads()).map_err(failed("describe"))?;
+    let (view, mut loads) = tokio::try_join!(admin.topic(&valid.topic), admin.loads()).map_err(failed("describe"))?;
+    // What would have to move again at once need not come.
+    let leaving = leaving(&valid.cluster);
+    loads.brokers.iter_mut().filter(|broker| leaving.contains(&broker.id)).for_each(|broker| broker.alive = false);
     let Some(view) = view else {
         let gone = KafkaFailure::Unreachable("the topic is not known to the brokers".to_owned());
         return Err(failed("describe")(gone));
@@ -191,6 +194,12 @@ async fn replicate(
     let status = status::changing(topic, valid, &view, next.change(wanted), Timestamp::now());
     write_status(topic, ctx, status).await?;
     Ok(Action::requeue(jitter(if next.moving > 0 || !next.moves.is_empty() { COPYING } else { PENDING })))
+}
+
+/// The brokers of a cluster that are being emptied.
+fn leaving(cluster: &KafkaCluster) -> &[i32] {
+    let rebalance = cluster.status.as_ref().and_then(|status| status.rebalance.as_ref());
+    rebalance.map(|rebalance| rebalance.leaving.as_slice()).unwrap_or_default()
 }
 
 /// Tells people of a step. That a topic was made is in its status too, and is told only while there is little to tell.

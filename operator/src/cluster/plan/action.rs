@@ -5,7 +5,10 @@ use odradek_client::features::MetadataVersion;
 
 use crate::{
     apply::Object,
-    cluster::pods::PodView,
+    cluster::{
+        pods::PodView,
+        rebalance::{MoveBatch, Unthrottle},
+    },
     kafka::{ConfigChange, restart::NodeSet},
 };
 
@@ -51,6 +54,10 @@ pub enum Action {
     ElectLeaders(Vec<(String, i32)>),
     /// Keeps the lease to stop these pods.
     RenewLease(NodeSet),
+    /// Begins, replaces or cancels moves of replicas, with their throttles first.
+    MoveReplicas(MoveBatch),
+    /// Takes throttles of moves back that are over.
+    Unthrottle(Unthrottle),
     /// Gives the lease to stop pods back.
     ReleaseLease,
     /// Makes this controller a voter of the quorum.
@@ -99,6 +106,8 @@ impl Action {
             Action::MarkClaim { .. } => "MarkClaim",
             Action::ElectLeaders(_) => "ElectLeaders",
             Action::RenewLease(_) => "RenewLease",
+            Action::MoveReplicas(_) => "MoveReplicas",
+            Action::Unthrottle(_) => "Unthrottle",
             Action::ReleaseLease => "ReleaseLease",
             Action::AddVoter(_) => "AddVoter",
             Action::RemoveVoter(_) => "RemoveVoter",
@@ -130,6 +139,8 @@ impl Action {
             Action::ElectLeaders(partitions) => format!("Partitions/{}", partitions.len()),
             Action::RenewLease(_) | Action::ReleaseLease => "Lease/restart".to_owned(),
             Action::AddVoter(id) | Action::RemoveVoter(id) => format!("Controller/{id}"),
+            Action::MoveReplicas(batch) => format!("Partitions/{}", batch.begun.moves.len()),
+            Action::Unthrottle(over) => format!("Topics/{}", over.topics.len()),
             Action::ConfigureBrokers(changes) => {
                 let keys: Vec<&str> = changes.iter().map(ConfigChange::key).collect();
                 format!("Config/{}", keys.join(","))
@@ -155,6 +166,8 @@ impl Action {
             | Action::MarkClaim { .. }
             | Action::ElectLeaders(_)
             | Action::RenewLease(_)
+            | Action::MoveReplicas(_)
+            | Action::Unthrottle(_)
             | Action::ReleaseLease
             | Action::ConfigureBrokers(_)
             | Action::UpdateFeatures(_) => None,

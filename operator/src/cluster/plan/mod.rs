@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use odradek_crds::PlannedStep;
+use odradek_crds::{PlannedStep, RebalanceStatus};
 
 use super::{
     desired,
     observe::Observed,
+    rebalance,
     safety::{Safety, judge_any},
     target::{self, Target},
     validate::Validated,
@@ -40,6 +41,8 @@ pub struct Plan {
     pub target: Target,
     /// The pods that have yet to be made from it.
     pub pending: Vec<String>,
+    /// What the status says of replicas that move.
+    pub rebalance: RebalanceStatus,
 }
 
 /// One step.
@@ -105,10 +108,19 @@ pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError
     steps.extend(leaving);
     steps.extend(leave::leftovers(cluster, observed));
     let stale = order::stale(cluster, observed, &target);
-    let pending = stale.batches.iter().flat_map(|batch| &batch.pods).map(|pod| pod.name.clone()).collect();
+    let pending: Vec<String> = stale.batches.iter().flat_map(|batch| &batch.pods).map(|pod| pod.name.clone()).collect();
+    let moved = rebalance::rebalance(cluster, observed, before_moves(cluster, observed, &target, &pending));
+    steps.extend(moved.steps);
     steps.extend(roll::roll(cluster, observed, &target, &stale, waits));
     steps.extend(features::raise(cluster, observed, &stale));
-    Ok(Plan { steps, target, pending })
+    Ok(Plan { steps, target, pending, rebalance: moved.status })
+}
+
+/// Why no replicas begin to move for the sake of a roll: they would hold it up, and it them.
+fn before_moves(cluster: &Validated, observed: &Observed, target: &Target, pending: &[String]) -> Option<String> {
+    let first = pending.first()?;
+    let waits = target::not_approved(cluster, target).or_else(|| target::outside_of_windows(cluster, observed.now));
+    waits.is_none().then(|| format!("{first} and the other pods with an old template are made anew first"))
 }
 
 /// The objects that should be there now, and what pods will be made from.

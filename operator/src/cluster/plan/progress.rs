@@ -1,8 +1,8 @@
 //! How far a roll is.
 
-use odradek_crds::{RollingState, RollingUpdateStatus};
+use odradek_crds::{RebalanceState, RollingState, RollingUpdateStatus};
 
-use super::{Action, Plan};
+use super::{Action, Plan, Step};
 use crate::cluster::{observe::Observed, safety::waiting_pods, target, validate::Validated};
 
 impl Plan {
@@ -40,9 +40,13 @@ impl Plan {
         }
     }
 
-    /// What a person or a maintenance window holds back, as the reason and the message of a condition; nothing while
-    /// there is anything else to do. Such a roll is no progress that anybody should wait for: it may be days away.
+    /// What a person or a maintenance window holds back, a roll or a rebalance, as the reason and the message of a condition; nothing while
+    /// there is anything else to do. Such a one is no progress that anybody should wait for: it may be days away.
     pub fn held(&self, cluster: &Validated, observed: &Observed) -> Option<(&'static str, String)> {
+        let moves = |step: &Step| matches!(step.action, Action::MoveReplicas(_)) && step.blocked_by.is_some();
+        if self.rebalance.state == RebalanceState::WaitingForApproval && self.steps.iter().all(moves) {
+            return Some(("WaitingForApproval", self.rebalance.message.clone().unwrap_or_default()));
+        }
         let reason = match self.rolling_state(cluster, observed) {
             RollingState::WaitingForApproval => "WaitingForApproval",
             RollingState::WaitingForWindow => "WaitingForWindow",

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     cluster::{
+        dice::Dice,
         fixtures::{all_there, asked, valid, verdict},
         observe::KafkaState,
         pods::PodView,
@@ -16,27 +17,6 @@ use crate::{
     },
     kafka::{KafkaView, PartitionView, restart::Lease},
 };
-
-/// A small generator, so that a failing seed says all (SplitMix64).
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
-        self.next().is_multiple_of(n)
-    }
-
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).expect("it fits")
-    }
-}
 
 /// A cluster, what happens to it, and the operator that looks at it.
 pub(super) struct World {

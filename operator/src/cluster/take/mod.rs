@@ -24,6 +24,7 @@ use crate::{
 
 mod lease;
 mod leave;
+mod moves;
 mod quorum;
 mod roll;
 
@@ -106,6 +107,10 @@ async fn take(at: &At<'_>, step: &Step, ctx: &Context) -> Result<(), Error> {
         Action::UpdateFeatures(level) => {
             let raised = ctx.kafka.of(cluster).raise_metadata_version(level.level(), false).await;
             kafka("raise metadata.version", raised)
+        }
+        Action::MoveReplicas(batch) => kafka("move replicas", moves::begin(&*ctx.kafka.of(cluster), batch).await),
+        Action::Unthrottle(over) => {
+            kafka("take throttles of moves back", moves::unthrottle(&*ctx.kafka.of(cluster), over).await)
         }
         Action::ConfigureBrokers(changes) => {
             kafka("configure the brokers", ctx.kafka.of(cluster).configure_brokers(changes).await)

@@ -115,14 +115,18 @@ pub(super) async fn grow(admin: &Admin, totals: BTreeMap<String, i32>) -> Answer
     plain(admin.create_partitions(&totals.into_iter().collect::<Vec<_>>()).await?)
 }
 
-/// Changes the configuration of topics.
-pub(super) async fn configure(admin: &Admin, changes: BTreeMap<String, Vec<ConfigChange>>) -> Answers<()> {
-    let op = |change| match change {
+/// A change as the client takes it.
+pub(in crate::kafka) fn config_op(change: ConfigChange) -> ConfigOp {
+    match change {
         ConfigChange::Set(key, value) => ConfigOp::Set { key, value },
         ConfigChange::Delete(key) => ConfigOp::Delete { key },
-    };
+    }
+}
+
+/// Changes the configuration of topics.
+pub(super) async fn configure(admin: &Admin, changes: BTreeMap<String, Vec<ConfigChange>>) -> Answers<()> {
     let ops: Vec<(String, Vec<ConfigOp>)> =
-        changes.into_iter().map(|(name, changes)| (name, changes.into_iter().map(op).collect())).collect();
+        changes.into_iter().map(|(name, changes)| (name, changes.into_iter().map(config_op).collect())).collect();
     plain(admin.alter_topic_configs(&ops).await?)
 }
 

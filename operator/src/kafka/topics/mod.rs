@@ -15,6 +15,7 @@ mod batches;
 mod calls;
 
 pub use batches::TopicBatches;
+pub(super) use calls::config_op;
 
 /// Calls about topics.
 pub trait TopicAdmin: Send + Sync {
