@@ -66,6 +66,8 @@ pub trait Disk: Send + Sync + Debug {
     fn sync_all(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that can still be written below this folder.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// Bytes of the volume that holds this folder, whatever is on it.
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Takes the lock file of a log folder; `WouldBlock` while another holder has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
 }

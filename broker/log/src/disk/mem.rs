@@ -221,6 +221,10 @@ impl Disk for MemDisk {
         })
     }
 
+    fn total_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.shared.state().faults.capacity.unwrap_or(u64::MAX))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
         let mut state = self.shared.state();
         if !state.locks.insert(path.to_owned()) {

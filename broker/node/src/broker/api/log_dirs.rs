@@ -19,6 +19,11 @@ use crate::event::{Command, RequestContext};
 /// Not known, as Kafka says it.
 const UNKNOWN_BYTES: i64 = -1;
 
+/// What a disk says of its room, as Kafka writes it (KIP-827).
+fn told(bytes: std::io::Result<u64>) -> i64 {
+    bytes.map_or(UNKNOWN_BYTES, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 impl BrokerNode {
     pub(super) fn describe_log_dirs(
         &self,
@@ -63,12 +68,8 @@ impl BrokerNode {
             response.results.push(
                 DescribeLogDirsResult::default()
                     .with_log_dir(text(&dir.path.display().to_string()))
-                    .with_total_bytes(UNKNOWN_BYTES)
-                    .with_usable_bytes(
-                        self.disk
-                            .free_bytes(&dir.path)
-                            .map_or(UNKNOWN_BYTES, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-                    )
+                    .with_total_bytes(told(self.disk.total_bytes(&dir.path)))
+                    .with_usable_bytes(told(self.disk.free_bytes(&dir.path)))
                     .with_topics(
                         topics
                             .into_iter()
