@@ -213,7 +213,16 @@ impl World {
         if dies(self) {
             return Ok(());
         }
+        for step in told.steps.iter().filter(|step| step.blocked_by.is_none()) {
+            let Action::MoveReplicas(batch) = &step.action else { continue };
+            for one in &batch.begun.moves {
+                self.is_allowed(&spec, one)?;
+            }
+        }
         self.now.moves.remembered = told.status;
+        // What the status lists is the operator's from now on, also if it dies before it replaced it.
+        let own = Own::read(&self.now.moves.remembered.own);
+        self.others.retain(|(topic, partition)| !own.has(topic, *partition));
         for step in told.steps.iter().filter(|step| step.blocked_by.is_none()) {
             if dies(self) {
                 return Ok(());
@@ -236,7 +245,7 @@ impl World {
                         if dies(self) {
                             return Ok(());
                         }
-                        self.is_allowed(&spec, one)?;
+                        self.others.remove(&(one.topic.clone(), one.partition));
                         self.reassign(&one.topic, one.partition, one.replicas.as_deref());
                     }
                 }
@@ -262,7 +271,6 @@ impl World {
         if self.others.contains(&at) {
             let way = self.view().moving.get(&at).cloned().unwrap_or_default();
             prop_assert!(way.adding.iter().any(|id| leaving.contains(id)), "a person's: {one:?} instead of {way:?}");
-            self.others.remove(&at);
         }
         let Some(to) = &one.replicas else { return Ok(()) };
         prop_assert!(
