@@ -56,13 +56,15 @@ pub(super) fn leftovers(cluster: &Validated, observed: &Observed) -> Vec<Step> {
     let Ok(view) = view(cluster, observed) else { return Vec::new() };
     let runs = |id: i32| observed.pods.iter().any(|pod| pod.broker && pod.id == id);
     let mut steps: Vec<Step> = leave::gone(cluster, view)
-        .filter(|id| !runs(*id))
         .map(|id| {
             let alive = view.brokers.contains(&id).then(|| "its session has yet to end".to_owned());
             Step {
                 action: Action::Unregister(id),
                 reason: "it is none of the cluster's nodes any more".to_owned(),
-                blocked_by: leave::holds(view, id).or(alive),
+                blocked_by: runs(id)
+                    .then(|| "its pod has yet to be gone".to_owned())
+                    .or(leave::holds(view, id))
+                    .or(alive),
             }
         })
         .collect();
