@@ -280,9 +280,10 @@ impl Quorum {
         self.node.raft.term
     }
 
-    /// Whether nobody else takes part: nobody's messages are waited for then, and nothing is gained by ticks.
+    /// Whether this node leads and nobody else takes part: nobody's messages are waited for then, and nothing is gained
+    /// by ticks.
     pub fn is_alone(&self) -> bool {
-        self.members().len() == 1 && self.is_only_voter()
+        self.members().len() == 1 && self.is_only_voter() && self.node.raft.state == StateRole::Leader
     }
 
     fn is_only_voter(&self) -> bool {

@@ -247,3 +247,31 @@ fn leadership_is_handed_over_before_a_stop() {
     }
     assert_eq!(cluster.leader(), to);
 }
+
+/// What `from` has to say to `to`, all of it before `to` acts on any.
+fn pass(cluster: &mut Cluster, from: u64, to: u64) -> odradek_quorum::Ready {
+    let ready = cluster.nodes.get_mut(&from).unwrap().quorum.as_mut().unwrap().ready(1).unwrap();
+    let takes = cluster.nodes.get_mut(&to).unwrap().quorum.as_mut().unwrap();
+    for (_, message) in ready.messages.iter().filter(|(receiver, _)| *receiver == to) {
+        takes.step(message).unwrap();
+    }
+    ready
+}
+
+#[test]
+fn the_last_voter_leads_without_a_tick_once_the_other_took_itself_out() {
+    let mut cluster = Cluster::new(2, 7);
+    let leader = cluster.settle();
+    cluster.propose(leader);
+    let leader = cluster.settle();
+    let last = 1 - leader;
+    let own = sim::directory(leader, 1);
+    cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap().remove(leader, &own).unwrap();
+    pass(&mut cluster, leader, last);
+    pass(&mut cluster, last, leader);
+    assert!(pass(&mut cluster, leader, last).lost_leadership);
+    let ready = pass(&mut cluster, last, leader);
+    assert!(ready.became_leader.is_some());
+    let last = cluster.nodes[&last].quorum.as_ref().unwrap();
+    assert!(last.is_alone() && last.members().len() == 1);
+}

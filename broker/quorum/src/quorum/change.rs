@@ -272,4 +272,16 @@ impl Quorum {
         let term = self.node.raft.term;
         self.node.raft.become_follower(term, raft::INVALID_ID);
     }
+
+    /// Whoever is the last voter leads at once: nobody else can, and the word of a leader that took itself out is not
+    /// heeded before that is applied here.
+    pub(super) fn lead_if_last(&mut self) {
+        if self.node.raft.state == StateRole::Leader || !self.is_only_voter() {
+            return;
+        }
+        if let Err(error) = self.node.campaign() {
+            // The election time-out is there still.
+            tracing::debug!(%error, "the last voter does not stand for election yet");
+        }
+    }
 }

@@ -61,6 +61,7 @@ impl Quorum {
             messages.extend(light.take_messages());
             self.node.advance_apply();
             self.step_down_if_out();
+            self.lead_if_last();
             self.settle_leadership(&mut out);
             self.settle_timeout();
         }
