@@ -121,6 +121,34 @@ fn one_becomes_three_becomes_five_and_goes_back_while_topics_are_made() {
     }
 }
 
+/// Two changes in a row, the second of which takes out the leader of the two that are left.
+#[test]
+fn the_last_but_one_voter_leads_takes_itself_out_and_the_last_one_takes_over() {
+    for seed in 0..200 {
+        let mut world = world(3, seed);
+        for machine in world.machines.values_mut() {
+            (machine.config.auto_join, machine.config.auto_join_newcomers) = (true, false);
+        }
+        for id in 0..3 {
+            world.kill(id);
+        }
+        world.settle();
+        let active = world.active().unwrap();
+        let other = (active + 1) % 3;
+        let own = directory(&world, other);
+        assert_eq!(remove(&mut world, other, own), (0, String::new()), "seed {seed}");
+        if seed % 2 == 0 {
+            world.kill(other);
+        }
+        world.run(seed * 7);
+        let own = directory(&world, active);
+        assert_eq!(remove(&mut world, active, own), (0, String::new()), "seed {seed}");
+        let last = 3 - active - other;
+        world.run(10_000);
+        assert_eq!(world.active(), Some(last), "seed {seed}");
+    }
+}
+
 #[test]
 fn changes_that_make_no_sense_are_refused_with_kafkas_errors() {
     let mut world = world(3, 1);
