@@ -86,6 +86,11 @@ fn three_become_five_and_three_again_under_load() -> Result<()> {
         ask(namespace, 5)?;
         settled(namespace, 5)?;
         ensure!(ids(namespace)? == [0, 1, 1000, 1001, 2000], "{:?}", ids(namespace)?);
+        wait::until("every broker holds replicas", LONG, || match brokers(namespace) {
+            Ok(held) if held.values().all(|replicas| *replicas > 0) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })?;
+        settled(namespace, 5)?;
         ask(namespace, 3)?;
         settled(namespace, 3)?;
         ensure!(ids(namespace)? == [0, 1000, 2000], "{:?}", ids(namespace)?);
