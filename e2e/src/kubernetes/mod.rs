@@ -1,17 +1,23 @@
 //! Kubernetes as a person uses it: `kubectl` on PATH and the current KUBECONFIG.
 
 mod clients;
+mod compare;
 mod kubectl;
+mod load;
 mod namespace;
 mod nodes;
 mod operator;
+mod producer;
 mod state;
 
-pub use clients::{Clients, Produced, Producer, Record, compare};
+pub use clients::{Clients, Record};
+pub use compare::compare;
 pub use kubectl::{Forward, kubectl, kubectl_json, zones};
+pub use load::Load;
 pub use namespace::{Namespace, in_namespace};
 pub use nodes::{AddedNode, cluster_tool, node_in};
 pub use operator::{Operator, OtherImage, Usage};
+pub use producer::{Produced, Producer};
 
 use serde_json::Value;
 

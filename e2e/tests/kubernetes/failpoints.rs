@@ -5,25 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use odradek_client::features::MetadataVersion;
-use odradek_e2e::kubernetes::{Clients, Namespace, Operator, OtherImage, compare, in_namespace, kubectl, name};
+use odradek_e2e::kubernetes::{Load, Namespace, Operator, OtherImage, in_namespace, kubectl, name};
 use odradek_e2e::wait;
 
 use super::scale::{ask, settled};
 
-const SOON: Duration = Duration::from_secs(90);
+/// A lease is renewed after 150 s.
+const SOON: Duration = Duration::from_secs(240);
 const LONG: Duration = Duration::from_secs(600);
-const MANY: usize = 120_000;
 const A_SECOND: usize = 500;
-
-/// Steps whose points nothing here comes to, and why.
-const LEFT_OUT: [(&str, &str); 5] = [
-    ("RollZone", "RollPod's own code, with more pods in the set"),
-    ("RenewLease", "it comes 150 s after a pod went, and writes nothing but the time"),
-    // Not killed at yet: these come when controllers or metadata.version change.
-    ("AddVoter", "controllers come"),
-    ("RemoveVoter", "controllers go"),
-    ("UpdateFeatures", "spec.metadataVersion rises"),
-];
 
 /// The operator, and the points at which it was killed.
 struct Killer {
@@ -63,15 +53,16 @@ fn the_operator_is_killed_at_every_point_and_all_is_picked_up() -> Result<()> {
     let mut killer = Killer { operator, killed: BTreeSet::new() };
     in_namespace("failpoints", |namespace| {
         creation(namespace, &mut killer)?;
-        rolls(namespace, &mut killer)?;
+        let mut load = Load::on_orders(namespace, A_SECOND)?;
+        rolls(namespace, &mut load, &mut killer)?;
         other_steps(namespace, &mut killer)?;
         controllers(namespace, &mut killer)?;
-        scaling(namespace, &mut killer)?;
+        scaling(namespace, &mut load, &mut killer)?;
+        zones(namespace, &mut load, &mut killer)?;
         topics(namespace, &mut killer)?;
         deletion(namespace, &mut killer)
     })?;
-    let left_out = |point: &&String| LEFT_OUT.iter().any(|(step, _)| point.ends_with(step));
-    let missed: Vec<&String> = points.difference(&killer.killed).filter(|point| !left_out(point)).collect();
+    let missed: Vec<&String> = points.difference(&killer.killed).collect();
     ensure!(missed.is_empty(), "the operator was never killed at {missed:?}");
     eprintln!("failpoints: killed at {} points", killer.killed.len());
     Ok(())
@@ -92,28 +83,22 @@ fn creation(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
 
 /// Two rolls under load, the operator killed at each of their steps. What it carries on with before it is armed again is
 /// lost for the next point, which then comes with the next pod.
-fn rolls(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
-    namespace.orders_topic()?;
-    let clients = Clients::start(namespace)?;
-    let mut producer = clients.produce("orders", 0, MANY, A_SECOND)?;
-    producer.wait_acknowledged(MANY / 100, SOON)?;
+fn rolls(namespace: &Namespace, load: &mut Load<'_>, killer: &mut Killer) -> Result<()> {
     let change = |threads: usize| format!(r#"{{"config":{{"num.network.threads":{threads}}}}}"#);
     let first = ["step/after/Update", "roll/leased", "step/before/RollPod", "step/after/RollPod"];
     let second = ["step/after/ElectLeaders", "step/before/ReleaseLease", "step/after/ReleaseLease"];
     let rolls = [("step/before/Update", 4, &first[..]), ("step/before/ElectLeaders", 5, &second[..])];
     for (begin, threads, points) in rolls {
-        let pods = namespace.pod_uids()?;
-        let began = Instant::now();
-        killer.at(begin, || namespace.patch("kafkacluster/demo", &change(threads)))?;
-        for point in points {
-            killer.at(point, || Ok(()))?;
-        }
-        namespace.wait_replaced(&pods, LONG)?;
-        eprintln!("failpoints: a roll took {:.1} s", began.elapsed().as_secs_f64());
+        load.during("failpoints: a roll", || {
+            let pods = namespace.pod_uids()?;
+            killer.at(begin, || namespace.patch("kafkacluster/demo", &change(threads)))?;
+            for point in points {
+                killer.at(point, || Ok(()))?;
+            }
+            namespace.wait_replaced(&pods, LONG)
+        })?;
     }
-    let produced = producer.finish(LONG)?;
-    eprintln!("failpoints: longest gap of a partition {:.2} s", produced.gap.as_secs_f64());
-    compare(MANY, &produced.acknowledged, &clients.read_all("orders")?)
+    Ok(())
 }
 
 /// Three controllers become one and three again, twice.
@@ -186,26 +171,57 @@ fn other_steps(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
     Ok(())
 }
 
-/// A broker leaves and comes back, the operator killed at each step of it.
-fn scaling(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
-    let leaving = [
-        "step/before/Leave",
-        "leave/leased",
-        "step/after/Leave",
-        "step/before/Unregister",
-        "step/after/Unregister",
-        "step/before/MarkClaim",
+/// A broker comes and leaves again and again, the operator killed at each step of it.
+fn scaling(namespace: &Namespace, load: &mut Load<'_>, killer: &mut Killer) -> Result<()> {
+    let rounds = [
+        ("step/before/MoveReplicas", "step/before/Leave"),
+        ("step/after/MoveReplicas", "leave/leased"),
+        ("step/before/Unthrottle", "step/after/Leave"),
+        ("step/after/Unthrottle", "step/before/Unregister"),
+        ("step/after/MarkClaim", "step/after/Unregister"),
+        ("step/before/ElectLeaders", "step/before/MarkClaim"),
     ];
-    for point in leaving {
-        ask(namespace, 4)?;
-        settled(namespace, 4)?;
-        killer.at(point, || ask(namespace, 3))?;
-        settled(namespace, 3)?;
+    namespace.patch("kafkacluster/demo", r#"{"autoRebalance":{"throttle":"64Mi"}}"#)?;
+    for (coming, leaving) in rounds {
+        load.during(&format!("failpoints: {coming}, {leaving}"), || {
+            killer.at(coming, || ask(namespace, 4))?;
+            settled(namespace, 4)?;
+            killer.at(leaving, || ask(namespace, 3))?;
+            settled(namespace, 3).map(drop)
+        })?;
     }
-    killer.at("step/after/MarkClaim", || ask(namespace, 4))?;
-    settled(namespace, 4)?;
-    ask(namespace, 3)?;
-    settled(namespace, 3).map(drop)
+    Ok(())
+}
+
+/// Two brokers of a zone go at once, and one of them has no place for so long that its lease is renewed.
+fn zones(namespace: &Namespace, load: &mut Load<'_>, killer: &mut Killer) -> Result<()> {
+    ask(namespace, 5)?;
+    settled(namespace, 5)?;
+    let roll = |threads: usize| {
+        format!(r#"{{"rollingUpdate":{{"maxUnavailable":"zone"}},"config":{{"num.network.threads":{threads}}}}}"#)
+    };
+    for (when, threads) in [("before", 6), ("after", 7)] {
+        load.during(&format!("failpoints: a roll by zone, {when}"), || {
+            let pods = namespace.pod_uids()?;
+            killer.at(&format!("step/{when}/RollZone"), || namespace.patch("kafkacluster/demo", &roll(threads)))?;
+            namespace.wait_replaced(&pods, LONG)
+        })?;
+    }
+    let pods = namespace.pod_uids()?;
+    let down = namespace.broker_pod(0)?;
+    let node = namespace.get(&format!("pod/{down}"))?["spec"]["nodeName"].as_str().context("no node")?.to_owned();
+    load.during("failpoints: a lease is renewed", || {
+        kubectl(&["cordon", &node])?;
+        let killed: Result<()> = (|| {
+            for when in ["before", "after"] {
+                killer.at(&format!("step/{when}/RenewLease"), || namespace.patch("kafkacluster/demo", &roll(8)))?;
+            }
+            Ok(())
+        })();
+        kubectl(&["uncordon", &node])?;
+        killed?;
+        namespace.wait_replaced(&pods, LONG)
+    })
 }
 
 fn topics(namespace: &Namespace, killer: &mut Killer) -> Result<()> {

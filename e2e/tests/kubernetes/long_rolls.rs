@@ -1,64 +1,31 @@
 //! Rolls that take minutes: six brokers one by one and zone by zone, pods that cannot run, a broker that is down.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{Clients, Namespace, compare, condition, in_namespace, kubectl, name};
+use odradek_e2e::kubernetes::{Load, Namespace, condition, in_namespace, kubectl, name};
 use odradek_e2e::wait;
 
 const LONG: Duration = Duration::from_secs(600);
 const A_SECOND: usize = 2000;
-/// More than any of these rolls takes.
-const MANY: usize = 2_000_000;
 
 const SIX: &str = "{ controllers: { replicas: 3, resources: { requests: { cpu: 50m, memory: 64Mi } }, storage: { size: 1Gi } }, \
                    nodePools: [{ name: broker, replicas: 6, resources: { requests: { cpu: 50m, memory: 64Mi } }, \
                    storage: { size: 1Gi } }] }";
-
-/// Does something under idempotent acks=all load, and checks every record; `sent` counts on from call to call.
-fn under_load(
-    namespace: &Namespace,
-    clients: &Clients<'_>,
-    what: &str,
-    (sent, acknowledged): (&mut usize, &mut BTreeSet<(i32, i64)>),
-    act: impl FnOnce() -> Result<()>,
-) -> Result<()> {
-    let pods = namespace.pod_uids()?.len();
-    let mut producer = clients.produce("orders", *sent, MANY, A_SECOND)?;
-    producer.wait_acknowledged(2 * A_SECOND, LONG)?;
-    let began = Instant::now();
-    act()?;
-    let took = began.elapsed().as_secs_f64();
-    let produced = producer.stop(LONG)?;
-    eprintln!(
-        "{what}: {pods} pods in {took:.1} s; {} records, 0 lost or refused; longest gap of a partition {:.2} s; \
-         {} lines of the client's log",
-        produced.sent,
-        produced.gap.as_secs_f64(),
-        produced.said.len(),
-    );
-    *sent += produced.sent;
-    acknowledged.extend(produced.acknowledged);
-    compare(*sent, acknowledged, &clients.read_all("orders")?)
-}
 
 #[test]
 #[ignore = "long: two rolls of nine pods"]
 fn six_brokers_roll_one_by_one_and_zone_by_zone() -> Result<()> {
     in_namespace("roll-six", |namespace| {
         namespace.cluster(SIX, LONG)?;
-        namespace.orders_topic()?;
-        let clients = Clients::start(namespace)?;
-        let (mut sent, mut acknowledged) = (0, BTreeSet::new());
+        let mut load = Load::on_orders(namespace, A_SECOND)?;
         for (unit, threads) in [("broker", 4), ("zone", 5)] {
             let pods = namespace.pod_uids()?;
             ensure!(pods.len() == 9, "{pods:?}");
             let change = format!(
                 r#"{{"rollingUpdate":{{"maxUnavailable":"{unit}"}},"config":{{"num.network.threads":{threads}}}}}"#
             );
-            let record = (&mut sent, &mut acknowledged);
-            under_load(namespace, &clients, &format!("roll by {unit}"), record, || {
+            load.during(&format!("roll of 6 brokers and 3 controllers by {unit}"), || {
                 namespace.patch("kafkacluster/demo", &change)?;
                 namespace.wait_replaced(&pods, LONG)
             })?;
@@ -86,9 +53,7 @@ fn unready(namespace: &Namespace) -> Result<Vec<String>> {
 fn pods_that_cannot_run_are_replaced_and_hold_nothing_else_up() -> Result<()> {
     in_namespace("roll-stuck", |namespace| {
         namespace.demo_cluster()?;
-        namespace.orders_topic()?;
-        let clients = Clients::start(namespace)?;
-        let (mut sent, mut acknowledged) = (0, BTreeSet::new());
+        let mut load = Load::on_orders(namespace, A_SECOND)?;
         let pool = |cpu: &str| {
             let requests = format!(r#"{{"cpu":"{cpu}","memory":"128Mi"}}"#);
             format!(
@@ -106,8 +71,7 @@ fn pods_that_cannot_run_are_replaced_and_hold_nothing_else_up() -> Result<()> {
         ];
         for (what, bad, good) in ways {
             let before = namespace.pod_uids()?;
-            let record = (&mut sent, &mut acknowledged);
-            under_load(namespace, &clients, &format!("stuck: {what}"), record, || {
+            load.during(&format!("stuck: {what}"), || {
                 namespace.patch("kafkacluster/demo", &bad)?;
                 namespace.wait_object("kafkacluster/demo", LONG, |cluster| {
                     let ready = condition(cluster, "Ready").cloned().unwrap_or_default();
@@ -145,12 +109,10 @@ fn pods_that_cannot_run_are_replaced_and_hold_nothing_else_up() -> Result<()> {
 fn a_roll_waits_for_a_broker_that_is_down() -> Result<()> {
     in_namespace("roll-down", |namespace| {
         namespace.demo_cluster()?;
-        namespace.orders_topic()?;
-        let clients = Clients::start(namespace)?;
-        let (mut sent, mut acknowledged) = (0, BTreeSet::new());
+        let mut load = Load::on_orders(namespace, A_SECOND)?;
         let down = namespace.broker_pod(1000)?;
         let node = namespace.get(&format!("pod/{down}"))?["spec"]["nodeName"].as_str().context("no node")?.to_owned();
-        under_load(namespace, &clients, "a broker is down", (&mut sent, &mut acknowledged), || {
+        load.during("a broker is down", || {
             let pods = namespace.pod_uids()?;
             kubectl(&["cordon", &node])?;
             let rolled = (|| {

@@ -8,15 +8,15 @@ use odradek_client::ConfigSource;
 use odradek_e2e::kubernetes::{Clients, Namespace, Operator, compare, in_namespace};
 use serde_json::Value;
 
+use super::scale::ask;
+
 /// Records that are there before, and those that are produced meanwhile.
 const BEFORE: usize = 40_000;
 const MANY: usize = 70_000;
 const A_SECOND: usize = 500;
 const LONG: Duration = Duration::from_secs(240);
 /// Slow enough that it takes a while.
-const GROWN: &str = r#"{"nodePools":[{"name":"broker","replicas":5,"storage":{"type":"persistent-claim","size":"1Gi"},
-    "resources":{"requests":{"cpu":"50m","memory":"64Mi"},"limits":{"memory":"512Mi"}}}],
-    "autoRebalance":{"throttle":"512Ki","concurrentMoves":2}}"#;
+const SLOWLY: &str = r#"{"autoRebalance":{"throttle":"512Ki","concurrentMoves":2}}"#;
 
 fn rebalance(namespace: &Namespace, within: Duration, look: impl Fn(&Value) -> bool) -> Result<Value> {
     namespace.wait_object("kafkacluster/demo", within, |cluster| {
@@ -34,7 +34,8 @@ fn a_rebalance_goes_on_after_the_operator_was_killed() -> Result<()> {
         let mut acknowledged = clients.produce_now("orders", 0, BEFORE)?.acknowledged;
         let producer = clients.produce("orders", BEFORE, MANY - BEFORE, A_SECOND)?;
         let began = Instant::now();
-        namespace.patch("kafkacluster/demo", GROWN)?;
+        namespace.patch("kafkacluster/demo", SLOWLY)?;
+        ask(namespace, 5)?;
         for kill in 1..=2 {
             let status = rebalance(namespace, LONG, |status| {
                 let own = status["own"].as_object().is_some_and(|own| !own.is_empty());
