@@ -8,6 +8,7 @@ pub mod cluster_status;
 pub mod config;
 pub mod crd;
 pub mod pod;
+pub mod pool;
 pub mod rebalance;
 pub mod rules;
 pub mod storage;
@@ -15,8 +16,8 @@ pub mod topic;
 pub mod topic_rules;
 
 pub use cluster::{
-    ClusterTemplate, Controllers, KafkaCluster, KafkaClusterSpec, Listener, NodePool, PodDisruptionBudgetTemplate,
-    Rack, Role, RollingStrategy, RollingUnit, RollingUpdate,
+    ClusterTemplate, KafkaCluster, KafkaClusterSpec, Listener, PodDisruptionBudgetTemplate, Rack, RollingStrategy,
+    RollingUnit, RollingUpdate,
 };
 pub use cluster_status::{
     BrokerPhase, BrokerStatus, ControllerStatus, KafkaClusterStatus, ListenerAddress, ListenerStatus, NodePoolStatus,
@@ -24,6 +25,7 @@ pub use cluster_status::{
 };
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};
+pub use pool::{Controllers, NodePool, Role};
 pub use rebalance::{AutoRebalance, LeaderBalance, PlannedMove, RebalanceMode, RebalanceState, RebalanceStatus};
 pub use storage::{Storage, StorageType};
 pub use topic::{
