@@ -71,8 +71,9 @@ fn bad_input_is_refused_and_touches_nothing() -> Result<()> {
         refused(namespace, &moved, "cannot be changed")?;
 
         // What only the operator can know.
-        namespace.patch("kafkacluster/demo", r#"{"config":{"num.partitionz":3}}"#)?;
+        namespace.patch("kafkacluster/demo", r#"{"config":{"num.partitionz":3,"num.io.threads":-7}}"#)?;
         told(namespace, "kafkacluster/demo", "InvalidConfig", "spec.config[num.partitionz]")?;
+        told(namespace, "kafkacluster/demo", "InvalidConfig", "the value -7 is not 1 or more")?;
         let row = namespace.kubectl(&["get", "kc", "demo", "--no-headers"])?;
         ensure!(row.contains("False") && row.contains("InvalidConfig") && row.contains("3/3"), "{row}");
         let many = changed("examples/topic.yaml", "replicas: 3", "replicas: 4")?.replace("name: orders", "name: wide");
@@ -83,7 +84,7 @@ fn bad_input_is_refused_and_touches_nothing() -> Result<()> {
         told(namespace, "kafkatopic/odd", "InvalidConfig", "spec.config[cleanup.polic]")?;
 
         // A good spec again.
-        namespace.patch("kafkacluster/demo", r#"{"config":{"num.partitionz":null}}"#)?;
+        namespace.patch("kafkacluster/demo", r#"{"config":{"num.partitionz":null,"num.io.threads":null}}"#)?;
         namespace.wait_condition("kafkacluster/demo", "Ready", "True", SOON)?;
         let now = namespace.pod_uids()?;
         ensure!(now == pods, "pods were touched: {pods:?} became {now:?}");

@@ -63,8 +63,9 @@ fn pods_that_cannot_run_are_replaced_and_hold_nothing_else_up() -> Result<()> {
         let ways = [
             (
                 "CrashLoopBackOff",
-                r#"{"config":{"num.io.threads":-7}}"#.to_owned(),
-                r#"{"config":{"num.io.threads":null}}"#.to_owned(),
+                // Less than the brokers' heartbeats allow, which only they know.
+                r#"{"config":{"broker.session.timeout.ms":1000}}"#.to_owned(),
+                r#"{"config":{"broker.session.timeout.ms":null}}"#.to_owned(),
             ),
             ("Image", r#"{"image":"odradek/nothing:none"}"#.to_owned(), r#"{"image":null}"#.to_owned()),
             ("Unschedulable", pool("1000"), pool("100m")),

@@ -50,11 +50,13 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
     rebalance::facts::read(&cluster, &valid, &mut observed, &ctx).await?;
     let plan = plan(&valid, &observed)?;
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());
-    write_status(&cluster, &ctx, said.clone()).await?;
+    let before = status::before_steps(&cluster, &plan, said.clone());
+    write_status(&cluster, &ctx, before.clone()).await?;
     // A step that fails writes what the status says by now, and not what it said before.
-    let cluster = KafkaCluster { status: Some(said), ..(*cluster).clone() };
+    let cluster = KafkaCluster { status: Some(before), ..(*cluster).clone() };
     failpoint::part("cluster/told");
     carry_out(&At { cluster: &cluster, valid: &valid, observed: &observed }, &plan, &ctx).await?;
+    write_status(&cluster, &ctx, said).await?;
     failpoint::part("cluster/carried-out");
     Ok(Next::requeue(jitter(next_look(&valid, &observed, &plan, &ctx))))
 }

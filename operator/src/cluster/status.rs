@@ -112,13 +112,33 @@ pub fn refused(
     }
 }
 
+const STEP_FAILED: &str = "StepFailed";
+
+/// The status before the steps are tried: while they may fail as they did the last time, that stays told. A status that
+/// said otherwise for the blink of an eye would bring the next reconcile at once, whatever the wait after a failure is.
+pub fn before_steps(cluster: &KafkaCluster, plan: &Plan, mut status: KafkaClusterStatus) -> KafkaClusterStatus {
+    let told = cluster.status.iter().flat_map(|old| &old.conditions);
+    let failed = told.into_iter().find(|c| {
+        c.type_ == "Reconciling" && c.reason == STEP_FAILED && c.observed_generation == cluster.metadata.generation
+    });
+    if let Some(failed) = failed.filter(|_| plan.ready().next().is_some()) {
+        status.conditions.iter_mut().filter(|c| c.type_ == failed.type_).for_each(|c| *c = failed.clone());
+    }
+    status
+}
+
 /// The status of a cluster of which a step failed. It is tried again.
 pub fn failed(cluster: &KafkaCluster, error: &dyn std::error::Error, now: Timestamp) -> KafkaClusterStatus {
-    let old = cluster.status.clone().unwrap_or_default();
-    let verdict = Verdict::new("Reconciling", true, "StepFailed", error.to_string());
-    let mut conditions = merge(&old.conditions, vec![verdict], cluster.metadata.generation, now);
-    conditions.extend(old.conditions.iter().filter(|c| c.type_ != "Reconciling").cloned());
-    KafkaClusterStatus { conditions, ..old }
+    let mut old = cluster.status.clone().unwrap_or_default();
+    let verdict = Verdict::new("Reconciling", true, STEP_FAILED, error.to_string());
+    for told in merge(&old.conditions, vec![verdict], cluster.metadata.generation, now) {
+        // In its place: the same conditions in another order would be another status.
+        match old.conditions.iter_mut().find(|c| c.type_ == told.type_) {
+            Some(place) => *place = told,
+            None => old.conditions.push(told),
+        }
+    }
+    old
 }
 
 fn verdicts(valid: &Validated, observed: &Observed, plan: &Plan) -> Vec<Verdict> {

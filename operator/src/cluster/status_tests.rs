@@ -110,3 +110,31 @@ fn an_event_is_told_when_readiness_changes() {
     }
     assert_eq!(told(&resource, &aligned), [("Aligned".to_owned(), true)]);
 }
+
+#[test]
+fn a_step_that_fails_again_changes_no_status_until_it_succeeds() {
+    let before = valid("{}");
+    let mut observed = with_new_revisions(all_there(&before));
+    observed.now = "2026-01-01T12:00:00Z".parse().expect("a time");
+    let observed = asked(&before, observed);
+    let plan = plan(&before, &observed).expect("a plan");
+    assert!(plan.ready().next().is_some());
+    let now = Timestamp::from_second(1_700_000_000).expect("a time");
+    let look = |cluster: &KafkaCluster| status(cluster, &before, &observed, &plan, now);
+    let error = std::io::Error::other("INVALID_CONFIG");
+    let mut cluster = cluster("{}");
+    let first = look(&cluster);
+    assert_eq!(before_steps(&cluster, &plan, first.clone()), first);
+    cluster.status = Some(first);
+    let told = failed(&cluster, &error, now);
+    assert!(conditions(&told).contains(&"Reconciling=True StepFailed: INVALID_CONFIG".to_owned()));
+    cluster.status = Some(told.clone());
+    // The next look, and the next failure, say the same.
+    let again = before_steps(&cluster, &plan, look(&cluster));
+    assert_eq!(again, told);
+    cluster.status = Some(again);
+    assert_eq!(failed(&cluster, &error, now), told);
+    // A new generation, or nothing to do any more, tells what is there.
+    cluster.metadata.generation = Some(77);
+    assert_ne!(conditions(&before_steps(&cluster, &plan, look(&cluster))), conditions(&told));
+}

@@ -1,4 +1,4 @@
-//! The configuration keys that Kafka knows, with the types of their values.
+//! The configuration keys that Kafka knows, with the types of their values and their bounds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,6 +6,8 @@ use std::{
 };
 
 use odradek_crds::Config;
+
+use super::bounds::out_of_bounds;
 
 /// Where a key is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +48,20 @@ pub fn is_dynamic(key: &str) -> bool {
     DYNAMIC.contains(key)
 }
 
+impl Scope {
+    /// The scope as the lists name it.
+    pub(super) fn named(word: &str) -> Option<Scope> {
+        match word {
+            "broker" => Some(Scope::Broker),
+            "topic" => Some(Scope::Topic),
+            _ => None,
+        }
+    }
+}
+
 fn parse_line(line: &'static str) -> Option<((Scope, &'static str), Type)> {
     let mut words = line.split(' ');
-    let scope = match words.next()? {
-        "broker" => Scope::Broker,
-        "topic" => Scope::Topic,
-        _ => return None,
-    };
+    let scope = Scope::named(words.next()?)?;
     let key = words.next()?;
     let type_ = match words.next()? {
         "BOOLEAN" => Type::Boolean,
@@ -65,7 +74,7 @@ fn parse_line(line: &'static str) -> Option<((Scope, &'static str), Type)> {
     Some(((scope, key), type_))
 }
 
-/// Everything that is wrong with the keys and the types of the values of a `config`.
+/// Everything that is wrong with the keys and the values of a `config`.
 pub fn problems(scope: Scope, config: &Config) -> Vec<KeyProblem> {
     config
         .0
@@ -75,7 +84,7 @@ pub fn problems(scope: Scope, config: &Config) -> Vec<KeyProblem> {
                 None => unknown(scope, key),
                 Some(type_) => match value.text() {
                     None => format!("the value {value} is no string, number or boolean"),
-                    Some(text) => wrong_type(*type_, &text)?,
+                    Some(text) => wrong_type(*type_, &text).or_else(|| out_of_bounds(scope, key, &text))?,
                 },
             };
             Some(KeyProblem { key: key.clone(), problem })

@@ -2,6 +2,7 @@
 //! [`KafkaAdmin`] is all of them together, for one cluster.
 
 pub mod batch;
+mod bounds;
 pub mod cluster;
 pub mod failure;
 pub mod keys;

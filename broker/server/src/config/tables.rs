@@ -45,7 +45,8 @@ pub fn find(name: &str) -> Option<&'static Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::key::{Class, Update};
+    use crate::config::key::{Check, Class, Update};
+    use odradek_core::metadata::topic_config::{Rule, TOPIC_CONFIGS};
 
     const KAFKA: &str = include_str!("../../testdata/kafka-4.4.0-broker-config.tsv");
 
@@ -103,5 +104,52 @@ mod tests {
                 assert!(find(to).is_some(), "{to}");
             }
         }
+    }
+
+    /// How the operator's list writes what a key takes.
+    fn bound(check: Check) -> Option<String> {
+        Some(match check {
+            Check::Any => return None,
+            Check::AtLeast(low) => format!("{low}.."),
+            Check::Between(low, high) => format!("{low}..{high}"),
+            Check::MinusOneOr(low, high) => format!("-1|{low}..{high}"),
+            Check::MinusOneOrPositive => "-1|1..".to_owned(),
+            Check::Ratio(low, high) => format!("{low}..{high}"),
+            Check::OneOf(choices) | Check::EachOf(choices) => format!("={}", choices.join(",")),
+            Check::OneOfAnyCase(choices) => format!("~{}", choices.join(",")),
+        })
+    }
+
+    fn topic_bound(rule: Rule) -> Option<String> {
+        Some(match rule {
+            Rule::Any | Rule::ThrottledReplicas => return None,
+            Rule::AtLeast(low) => format!("{low}.."),
+            Rule::Between(low, high) => format!("{low}..{high}"),
+            Rule::BetweenOr(low, high, other) => {
+                assert_eq!(other, -1);
+                format!("-1|{low}..{high}")
+            }
+            Rule::OneOf(choices) => format!("={}", choices.join(",")),
+        })
+    }
+
+    #[test]
+    fn the_operator_knows_which_values_are_taken() {
+        const FILE: &str = include_str!("../../../../operator/src/kafka/bounds.txt");
+        // Odradek's own keys are not in the operator's list of keys.
+        let of_kafka = |name: &str| KAFKA.lines().any(|line| line.split('\t').next() == Some(name));
+        let brokers = all().filter(|key| of_kafka(key.name));
+        let brokers = brokers.filter_map(|key| Some(format!("broker {} {}", key.name, bound(key.check)?)));
+        let topics = TOPIC_CONFIGS.iter().filter(|config| !config.internal);
+        let topics = topics.filter_map(|config| Some(format!("topic {} {}", config.name, topic_bound(config.rule)?)));
+        let mut ours: Vec<String> = brokers.chain(topics).collect();
+        ours.sort_unstable();
+        let theirs: Vec<&str> = FILE.lines().filter(|line| !line.starts_with('#')).collect();
+        let missing: Vec<&String> = ours.iter().filter(|line| !theirs.contains(&line.as_str())).collect();
+        let wrong: Vec<&&str> = theirs.iter().filter(|line| !ours.iter().any(|own| own == *line)).collect();
+        assert!(
+            missing.is_empty() && wrong.is_empty(),
+            "operator/src/kafka/bounds.txt lacks {missing:#?}, and {wrong:#?} is wrong"
+        );
     }
 }
