@@ -48,14 +48,29 @@ fn go_to(load: &mut Load<'_>, namespace: &Namespace, replicas: usize) -> Result<
     })
 }
 
-/// The ids of the brokers by what the brokers themselves say, and the replicas of each.
-fn brokers(namespace: &Namespace) -> Result<BTreeMap<i32, usize>> {
+/// Where replicas are: topic, partition, broker.
+type Replicas = BTreeSet<(String, i32, i32)>;
+
+/// The ids of the brokers by what the brokers themselves say, and all replicas.
+fn replicas(namespace: &Namespace) -> Result<(BTreeSet<i32>, Replicas)> {
     let (_forward, admin) = namespace.admin()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let described = runtime.block_on(admin.describe_cluster())?;
+    let brokers = runtime.block_on(admin.describe_cluster())?.brokers.iter().map(|broker| broker.id).collect();
     let topics = runtime.block_on(admin.list_topics())?;
-    let mut brokers: BTreeMap<i32, usize> = described.brokers.iter().map(|broker| (broker.id, 0)).collect();
-    for id in topics.iter().flat_map(|topic| &topic.partitions).flat_map(|partition| &partition.replicas) {
+    let mut replicas = Replicas::new();
+    for topic in &topics {
+        for partition in &topic.partitions {
+            replicas.extend(partition.replicas.iter().map(|id| (topic.name.clone(), partition.partition, *id)));
+        }
+    }
+    Ok((brokers, replicas))
+}
+
+/// The brokers, and how many replicas each has.
+fn brokers(namespace: &Namespace) -> Result<BTreeMap<i32, usize>> {
+    let (ids, replicas) = replicas(namespace)?;
+    let mut brokers: BTreeMap<i32, usize> = ids.into_iter().map(|id| (id, 0)).collect();
+    for (_, _, id) in &replicas {
         *brokers.get_mut(id).with_context(|| format!("{id} holds replicas and is not registered"))? += 1;
     }
     Ok(brokers)
@@ -85,6 +100,7 @@ fn three_become_five_and_three_again_under_load() -> Result<()> {
     in_namespace("scale", |namespace| {
         namespace.demo_cluster()?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
+        let (_, before) = replicas(namespace)?;
         load.during("scale: three brokers to five", || {
             ask(namespace, 5)?;
             settled(namespace, 5)?;
@@ -95,6 +111,11 @@ fn three_become_five_and_three_again_under_load() -> Result<()> {
             })?;
             settled(namespace, 5).map(drop)
         })?;
+        // The least that fills them: each copy went to one that came.
+        let (_, after) = replicas(namespace)?;
+        let copied: Vec<_> = after.difference(&before).collect();
+        ensure!(copied.iter().all(|(_, _, id)| [1, 1001].contains(id)), "copies among brokers that stay: {copied:?}");
+        eprintln!("scale: {} of {} replicas were copied, all to brokers that came", copied.len(), after.len());
         go_to(&mut load, namespace, 3)?;
         ensure!(ids(namespace)? == [0, 1000, 2000], "{:?}", ids(namespace)?);
         ensure!(left(namespace)? == ["data-demo-broker-zone-a-1", "data-demo-broker-zone-b-1001"]);
@@ -237,6 +258,7 @@ fn a_zone_that_is_lost_moves_nothing_and_comes_back() -> Result<()> {
         let lost = nodes.into_iter().find(|node| at != node.as_str()).context("a zone without the clients")?;
         load.during("scale: a zone is lost and comes back", || {
             cluster_tool(&["stop-node", &lost])?;
+            // Some 40 s until Kubernetes says so, and longer where the operator is in that zone too.
             let outcome = namespace.wait_condition("kafkacluster/demo", "InSync", "False", LONG);
             // Long enough for whatever would move replicas.
             std::thread::sleep(Duration::from_secs(20));
