@@ -281,6 +281,35 @@ fn without_newcomers_auto_join_replaces_disks_and_leaves_the_number_of_voters_al
     }
 }
 
+/// An administrator was quicker than the controller that lost its disk, and takes it out later: it stays out.
+#[test]
+fn a_replaced_controller_that_was_added_and_taken_out_by_hand_stays_out() {
+    for seed in 0..10 {
+        let mut world = world(3, seed);
+        for machine in world.machines.values_mut() {
+            (machine.config.auto_join, machine.config.auto_join_newcomers) = (true, false);
+        }
+        for id in 0..3 {
+            world.kill(id);
+        }
+        world.settle();
+        let active = world.active().unwrap();
+        let lost = (active + 1) % 3;
+        world.wipe(lost);
+        world.start(lost);
+        while world.node(active).status().quorum.voters.len() == 3 {
+            world.run(10);
+        }
+        let own = directory(&world, lost);
+        assert_eq!(add(&mut world, lost, own), (0, String::new()), "seed {seed}");
+        world.run(3_000);
+        assert_eq!(remove(&mut world, lost, own), (0, String::new()), "seed {seed}");
+        world.run(10_000);
+        assert_eq!(world.active(), Some(active), "seed {seed}");
+        assert!(!world.node(active).status().quorum.voters.contains_key(&lost), "seed {seed}");
+    }
+}
+
 #[test]
 fn brokers_and_controllers_learn_addresses_that_they_were_not_configured_with() {
     let mut world = world(1, 4);

@@ -33,11 +33,13 @@ pub enum Mutation {
     HighWatermarkBack,
     /// A reassignment is finished before the new replicas are in sync.
     FinishReassignmentEarly,
+    /// The last voter waits, without a clock, for the leader that took itself out.
+    LastVoterDoesNotLead,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 15] = [
+    pub const ALL: [Mutation; 16] = [
         Mutation::SkipTruncation,
         Mutation::CountLaggingFollower,
         Mutation::AnswerBeforeHighWatermark,
@@ -53,6 +55,7 @@ impl Mutation {
         Mutation::TornLogWithoutCrc,
         Mutation::HighWatermarkBack,
         Mutation::FinishReassignmentEarly,
+        Mutation::LastVoterDoesNotLead,
     ];
 
     /// Its name on the command line.
@@ -74,6 +77,7 @@ impl Mutation {
             Mutation::TornLogWithoutCrc => "torn-log-without-crc",
             Mutation::HighWatermarkBack => "high-watermark-back",
             Mutation::FinishReassignmentEarly => "finish-reassignment-early",
+            Mutation::LastVoterDoesNotLead => "last-voter-does-not-lead",
         }
     }
 

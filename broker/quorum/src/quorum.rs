@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use odradek_log::Disk;
+use odradek_probe::{Mutation, mutated};
 use protobuf::Message as _;
 use raft::eraftpb::Message;
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
@@ -283,7 +284,8 @@ impl Quorum {
     /// Whether this node leads and nobody else takes part: nobody's messages are waited for then, and nothing is gained
     /// by ticks.
     pub fn is_alone(&self) -> bool {
-        self.members().len() == 1 && self.is_only_voter() && self.node.raft.state == StateRole::Leader
+        let leads = self.node.raft.state == StateRole::Leader || mutated(Mutation::LastVoterDoesNotLead);
+        leads && self.members().len() == 1 && self.is_only_voter()
     }
 
     fn is_only_voter(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What the loops want done: calls, answers, syncs, ends of processes.
 
 use bytes::{Bytes, BytesMut};
-use odradek_core::metadata::rpc::ControllerResponse;
+use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse};
 use odradek_node::controller::{ControllerCommand, ControllerEvent};
 use odradek_node::event::{CallError, Command, Event, Peer, PeerRequest, PeerResponse, Request, Response};
 use odradek_wire::fetch::Chunk;
@@ -136,27 +136,12 @@ impl World {
             ControllerCommand::Reply { request, response } => self.controller_reply(place, request, response),
             ControllerCommand::Send { to, message } => {
                 let Ok(to) = Place::try_from(to) else { return };
-                if !self.network.reaches(place, to) {
-                    return;
-                }
-                let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
-                let to_generation = peer.generation;
-                let connection = self.network.connection((place, generation), (to, to_generation));
-                if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
-                    self.counts.add("raft message lost");
-                    return;
-                }
-                let copies = if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) { 2 } else { 1 };
-                if copies == 2 {
-                    self.counts.add("raft message duplicated");
-                }
-                for _ in 0..copies {
-                    let delay = self.delay_or_late();
-                    let request = 0;
-                    let what =
-                        Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
-                    // What waits in the sender's queue goes to whoever is there when it is sent at last.
-                    self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: ANY_LIFE, what });
+                self.send_to_controller(place, generation, to, &message);
+            }
+            ControllerCommand::Probe { server, message } => {
+                let servers = self.plan.controller_ids();
+                if let Some(to) = servers.get(server).filter(|to| **to != place) {
+                    self.send_to_controller(place, generation, *to, &message);
                 }
             }
             ControllerCommand::Fatal { reason, .. } => {
@@ -168,8 +153,33 @@ impl World {
                 self.kill(place);
             }
             ControllerCommand::Stopped => self.kill(place),
-            // Places are where they are, and the voters are all that there is to find.
-            ControllerCommand::Probe { .. } | ControllerCommand::Controllers(_) => {}
+            // Places are where they are.
+            ControllerCommand::Controllers(_) => {}
+        }
+    }
+
+    /// One controller's message to another, which may be lost, doubled or late.
+    fn send_to_controller(&mut self, place: Place, generation: u64, to: Place, message: &ControllerRequest) {
+        if !self.network.reaches(place, to) {
+            return;
+        }
+        let Some(peer) = self.processes.get(&to).filter(|process| process.state != State::Down) else { return };
+        let to_generation = peer.generation;
+        let connection = self.network.connection((place, generation), (to, to_generation));
+        if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) {
+            self.counts.add("raft message lost");
+            return;
+        }
+        let copies = if self.lossy && self.rng.chance(self.plan.raft_loss_per_thousand) { 2 } else { 1 };
+        if copies == 2 {
+            self.counts.add("raft message duplicated");
+        }
+        for _ in 0..copies {
+            let delay = self.delay_or_late();
+            let request = 0;
+            let what = Arrived::Controller(ControllerEvent::Request { request, connection, body: message.clone() });
+            // What waits in the sender's queue goes to whoever is there when it is sent at last.
+            self.schedule(self.now_us + delay, Item::Arrive { place: to, generation: ANY_LIFE, what });
         }
     }
 

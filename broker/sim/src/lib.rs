@@ -9,7 +9,8 @@
 //!
 //! A seed ([`plan`]) has 3 to 7 brokers and 1 to 5 controllers, in processes of their own or shared, several topics,
 //! producers as Kafka's are (idempotent, five batches on their way), others with acks 1 or 0, consumers that commit,
-//! and an administrator.
+//! and an administrator. In most seeds with several controllers another administrator changes the voters: down to one
+//! and back, the active controller too, with the disks that they had or with empty ones.
 //!
 //! Simulated are: the order and the delay of everything; requests that are lost, late or cut off with their connection
 //! (those of one connection keep their order); consensus messages that are lost, late, doubled or out of order; links

@@ -27,6 +27,8 @@ pub struct Network {
     next_request: RequestId,
     /// Requests at a process that were not answered yet.
     waiting: BTreeMap<RequestId, (Place, Caller)>,
+    /// Those of them that change the voters.
+    voter_changes: BTreeSet<RequestId>,
     /// Calls whose caller still waits.
     open: BTreeSet<Caller>,
     /// What is sent from the first to the second is lost without a word.
@@ -51,8 +53,20 @@ impl Network {
         self.open.insert(caller);
     }
 
+    /// A request changes the voters, once somebody takes it up.
+    pub fn changes_voters(&mut self, request: RequestId) {
+        self.voter_changes.insert(request);
+    }
+
+    /// Whether somebody was asked to change the voters and has not answered: it may be done yet, whoever asked.
+    #[must_use]
+    pub fn may_change_voters(&self) -> bool {
+        !self.voter_changes.is_empty()
+    }
+
     /// Who asked; only once.
     pub fn answered(&mut self, request: RequestId) -> Option<Caller> {
+        self.voter_changes.remove(&request);
         self.waiting.remove(&request).map(|(_, caller)| caller)
     }
 

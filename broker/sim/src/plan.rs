@@ -15,6 +15,17 @@ pub struct TopicPlan {
     pub min_insync: i32,
 }
 
+/// What a controller does that finds that it does not vote (KIP-1186).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoJoin {
+    /// `controller.quorum.auto.join.enable=false`: it observes until an administrator adds it.
+    Never,
+    /// With `odradek.quorum.auto.join.newcomers=false`, as the operator has it: it takes the place of its own lost disk.
+    InPlace,
+    /// It makes itself a voter.
+    Always,
+}
+
 /// Drawn from the seed before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -60,6 +71,10 @@ pub struct Plan {
     pub keep_entries: u64,
     /// Bytes of metadata entries that controllers keep for brokers; further back there is only the snapshot.
     pub window_bytes: usize,
+    /// Voters that an administrator takes out or adds; 0: the voters stay who they are.
+    pub voter_changes: u32,
+    /// What controllers do that do not vote.
+    pub auto_join: AutoJoin,
 }
 
 /// `min.insync.replicas` of the brokers themselves: of topics that set none.
@@ -86,7 +101,7 @@ impl Plan {
             topics.push(TopicPlan { name: "pairs", partitions: 2, replication_factor: 2, min_insync });
         }
         let producers = rng.range(2, 3) as u32;
-        Plan {
+        let plan = Plan {
             seed,
             brokers,
             controllers,
@@ -109,7 +124,22 @@ impl Plan {
             snapshot_every: *rng.pick(&[10, 40, 10_000]),
             keep_entries: *rng.pick(&[5, 1_000]),
             window_bytes: *rng.pick(&[2_000, 8 << 20]),
+            voter_changes: 0,
+            auto_join: AutoJoin::Always,
+        };
+        // From a stream of its own: the rest of a plan is the same with and without.
+        let mut rng = Rng::new(seed ^ 0x0853);
+        if controllers < 3 || !rng.chance(700) {
+            return plan;
         }
+        let auto_join = *rng.pick(&[AutoJoin::Never, AutoJoin::InPlace, AutoJoin::InPlace, AutoJoin::Always]);
+        Plan { voter_changes: rng.range(3, 10) as u32, auto_join, ..plan }
+    }
+
+    /// The same plan with the voters that it begins with.
+    #[must_use]
+    pub fn with_fixed_voters(self) -> Plan {
+        Plan { voter_changes: 0, auto_join: AutoJoin::Always, ..self }
     }
 
     /// Ids of the brokers.

@@ -8,16 +8,20 @@ use odradek_core::group::GroupConfig;
 use odradek_core::time::Now;
 use odradek_log::{Disk, MemDisk};
 use odradek_node::broker::{AdvertisedListener, BrokerConfig, BrokerNode, LogDir, Start, scan_dir};
-use odradek_node::controller::{ControllerEvent, ControllerNode, ControllerNodeConfig};
+use odradek_node::controller::{ControllerEvent, ControllerNode, ControllerNodeConfig, Endpoint};
 use odradek_node::event::Event;
 use odradek_wire::features::MetadataVersion;
 use uuid::Uuid;
 
 use crate::network::Place;
-use crate::plan::{DEFAULT_MIN_INSYNC, Plan};
+use crate::plan::{AutoJoin, DEFAULT_MIN_INSYNC, Plan};
 
 /// The one listener of all simulated brokers.
 pub const LISTENER: &str = "PLAINTEXT";
+/// The listener of all simulated controllers.
+pub const CONTROLLER_LISTENER: &str = "CONTROLLER";
+/// Its port.
+pub const CONTROLLER_PORT: u16 = 9093;
 /// The id of every simulated cluster.
 pub const CLUSTER_ID: &str = "c2ltdWxhdGVkY2x1c3Rlcg";
 
@@ -68,6 +72,8 @@ pub struct Process {
     pub slow_us: u64,
     /// Which data and which metadata volume it has: another after a loss.
     pub volumes: (u32, u32),
+    /// Its controller knows `controller.quorum.bootstrap.servers` only, as one that joins a quorum.
+    pub bootstraps: bool,
     has_broker: bool,
     has_controller: bool,
 }
@@ -90,6 +96,7 @@ impl Process {
             disk_trouble: false,
             slow_us: 0,
             volumes: (1, 1),
+            bootstraps: false,
             has_broker,
             has_controller,
         }
@@ -117,19 +124,7 @@ impl Process {
         let seed = plan.seed ^ (u64::from(self.place.unsigned_abs()) << 32) ^ self.generation;
         let disk: Arc<dyn Disk> = self.disk.clone();
         if self.has_controller {
-            let voters = plan.controller_ids().into_iter().map(|id| u64::from(id.unsigned_abs()));
-            let mut config =
-                ControllerNodeConfig::new(u64::from(self.place.unsigned_abs()), voters, PathBuf::from("/metadata"));
-            config.cluster_id = Some(CLUSTER_ID.to_owned());
-            config.snapshot_every_records = plan.snapshot_every;
-            config.keep_entries = plan.keep_entries;
-            config.directory_id = Some(self.metadata_dir());
-            config.auto_join = true;
-            config.window_bytes = plan.window_bytes;
-            config.controller.server_properties = server_properties();
-            if plan.seed.is_multiple_of(2) {
-                config.controller.metadata_version = MetadataVersion::MINIMUM;
-            }
+            let config = self.controller_config(plan);
             let controller = ControllerNode::open(config, disk.clone(), now, seed)
                 .map_err(|error| format!("controller {}: {error}", self.place))?;
             self.controller = Some(controller);
@@ -159,6 +154,35 @@ impl Process {
         }
         self.state = State::Up;
         Ok(())
+    }
+
+    fn controller_config(&self, plan: &Plan) -> ControllerNodeConfig {
+        let id = u64::from(self.place.unsigned_abs());
+        let controllers = plan.controller_ids();
+        let voters = controllers.iter().filter(|_| !self.bootstraps).map(|id| u64::from(id.unsigned_abs()));
+        let mut config = ControllerNodeConfig::new(id, voters, PathBuf::from("/metadata"));
+        if plan.voter_changes > 0 {
+            // Brokers are told where the voters are.
+            for (voter, endpoints) in &mut config.voters {
+                endpoints.push(controller_endpoint(*voter));
+            }
+            config.endpoints.push(controller_endpoint(id));
+        }
+        if self.bootstraps {
+            config.bootstrap_servers = controllers.len();
+        }
+        config.cluster_id = Some(CLUSTER_ID.to_owned());
+        config.snapshot_every_records = plan.snapshot_every;
+        config.keep_entries = plan.keep_entries;
+        config.directory_id = Some(self.metadata_dir());
+        config.auto_join = plan.auto_join != AutoJoin::Never;
+        config.auto_join_newcomers = plan.auto_join == AutoJoin::Always;
+        config.window_bytes = plan.window_bytes;
+        config.controller.server_properties = server_properties();
+        if plan.seed.is_multiple_of(2) {
+            config.controller.metadata_version = MetadataVersion::MINIMUM;
+        }
+        config
     }
 
     /// The id of its metadata volume.
@@ -202,6 +226,12 @@ impl Process {
         self.backlog.clear();
         self.wake_us = None;
     }
+}
+
+/// Where a controller listens.
+#[must_use]
+pub fn controller_endpoint(id: u64) -> Endpoint {
+    Endpoint { name: CONTROLLER_LISTENER.to_owned(), host: format!("controller-{id}"), port: CONTROLLER_PORT.into() }
 }
 
 /// The keys that are not Kafka's defaults, on brokers and controllers.

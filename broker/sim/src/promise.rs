@@ -5,6 +5,9 @@
 //! replicas before they caught up again. So at most one broker is in such a state at a time, and a partition that asks
 //! for one in-sync replica only is excused from then on. So is one whose in-sync set consists of nobody else when that
 //! broker comes back.
+//!
+//! The metadata log survives as long as a majority of the voters' disks does, whoever the voters are just then. So at
+//! most one controller is without its former disk at a time, and only while the others are a majority without it.
 
 use std::collections::BTreeSet;
 
@@ -78,17 +81,29 @@ impl Promise {
         }
     }
 
-    /// Whether a controller may lose its disk: the others all run, none of them lost its own lately, and all know that
-    /// the quorum has formed (until its first commit an empty disk is as good as any: KIP-853).
+    /// Whether a controller may lose its disk: no other one lost its own lately, and the voters that have theirs are a
+    /// majority without it. Where the voters stay who they are, all others run and know that the quorum has formed.
     #[must_use]
     pub fn may_lose_controller(&self, world: &World, place: Place) -> bool {
+        if self.lost_controller.is_some() {
+            return false;
+        }
+        if world.plan.voter_changes > 0 {
+            return world.settled_voters().is_some_and(|voters| world.may_empty(&voters, place));
+        }
         let voters: Vec<&crate::process::Process> =
             world.processes.values().filter(|process| process.is_controller()).collect();
         let others_run = voters.iter().filter(|process| process.place != place).all(|process| {
             let formed = process.controller.as_ref().is_some_and(|controller| controller.image().offset() > 0);
             process.state == State::Up && formed
         });
-        self.lost_controller.is_none() && voters.len() >= 3 && others_run
+        voters.len() >= 3 && others_run
+    }
+
+    /// A controller that lost its disk, and counts by its new one, or not at all, only later.
+    #[must_use]
+    pub fn lost_controller(&self) -> Option<Place> {
+        self.lost_controller
     }
 
     /// Notes that a controller lost its disk.
@@ -115,16 +130,16 @@ impl Promise {
                 self.lost = None;
             }
         }
-        // It is whole once the others count its new disk as a voter (KIP-853, KIP-1186), and it has what they have.
+        // It is whole once the others count its new disk as a voter (KIP-853, KIP-1186) or have forgotten the former one,
+        // and it has what they have.
         if let Some(process) = self.lost_controller.and_then(|place| world.processes.get(&place)) {
-            let active = world.active_controller().and_then(|place| world.processes[&place].controller.as_ref());
-            let id = u64::from(process.place.unsigned_abs());
-            let dir = process.metadata_dir();
-            let is_voter = active.is_some_and(|active| {
-                active.status().quorum.voters.get(&id).is_some_and(|voter| voter.directory_id == dir)
-            });
+            let place = process.place;
+            let counts = match world.voters().and_then(|voters| voters.get(&place).cloned()) {
+                Some(directory) => world.has_its_disk(place, &directory),
+                None => world.plan.voter_changes > 0 && world.settled_voters().is_some() && !world.is_remembered(place),
+            };
             let has_all = process.controller.as_ref().is_some_and(|it| it.image().offset() >= image.offset());
-            if is_voter && has_all {
+            if counts && has_all {
                 self.lost_controller = None;
             }
         }

@@ -4,12 +4,12 @@ use std::panic::AssertUnwindSafe;
 
 use odradek_probe::Mutation;
 
-use crate::client::{Acks, Admin, Client, Common, Consumer, Ledger, Producer, Setup};
+use crate::client::{Acks, Admin, Client, Common, Consumer, Ledger, Producer, Setup, VoterAdmin};
 use crate::counts::Counts;
 use crate::faults::Faults;
 use crate::invariants::{
     OneLeader, acknowledged, admin_kept, all_in_sync, led_values, logs_agree, metadata_agrees, no_duplicates, recovers,
-    stable_reads,
+    stable_reads, voters_kept,
 };
 use crate::network::{FIRST_CLIENT, Place};
 use crate::plan::Plan;
@@ -49,7 +49,12 @@ pub fn run(seed: u64) -> Outcome {
 /// Runs a seed with a rule broken on purpose.
 #[must_use]
 pub fn run_mutated(seed: u64, mutation: Option<Mutation>) -> Outcome {
-    let plan = Plan::of(seed);
+    run_plan(Plan::of(seed), mutation)
+}
+
+/// Runs a plan, also one that was changed.
+#[must_use]
+pub fn run_plan(plan: Plan, mutation: Option<Mutation>) -> Outcome {
     odradek_probe::set_mutation(mutation);
     let _ = odradek_probe::take_reached();
     let caught = std::panic::catch_unwind(AssertUnwindSafe(|| Run::new(plan.clone()).go()));
@@ -109,6 +114,9 @@ impl Run {
         }
         clients.push(Box::new(Admin::new(common(&mut rng), 20, over_us)));
         let faults = Faults::new(rng.fork(), plan.faults);
+        if plan.voter_changes > 0 {
+            clients.push(Box::new(VoterAdmin::new(common(&mut rng), plan.voter_changes, over_us)));
+        }
         Run {
             world: World::new(plan),
             ledger: Ledger::default(),
@@ -193,6 +201,7 @@ impl Run {
                     self.broken.extend(no_duplicates(&self.world, &self.ledger, &led));
                     self.broken.extend(stable_reads(&self.world, &self.ledger, &led));
                     self.broken.extend(admin_kept(&self.world, &self.ledger));
+                    self.broken.extend(voters_kept(&self.world, &self.ledger));
                 }
                 Err(reason) => self.broken.push(format!("a leader's log: {reason}")),
             }

@@ -63,6 +63,11 @@ impl Join {
             replaced: BTreeSet::new(),
         }
     }
+
+    /// Somebody asked for a controller to vote, or not to: it is not waited for in the place of its former disk any more.
+    pub(super) fn placed_by_request(&mut self, id: u64) {
+        self.replaced.remove(&id);
+    }
 }
 
 impl ControllerNode {

@@ -42,7 +42,7 @@ use self::window::Window;
 pub use config::ControllerNodeConfig;
 pub use error::ControllerError;
 pub use event::{ControllerCommand, ControllerEvent};
-pub use odradek_quorum::{Endpoint, QuorumError, stored_directory_id};
+pub use odradek_quorum::{Endpoint, Member, QuorumError, stored_directory_id};
 pub use recover::Loss;
 pub use status::ControllerStatus;
 
@@ -195,6 +195,20 @@ impl ControllerNode {
     #[must_use]
     pub fn vote(&self) -> (u64, Option<u64>) {
         self.quorum.vote()
+    }
+
+    /// Who takes part in the quorum, voters and observers, as it is committed, and the entry that says so (0 before the
+    /// quorum has formed).
+    #[must_use]
+    pub fn members(&self) -> (u64, &[Member]) {
+        (self.quorum.members_index(), self.quorum.members())
+    }
+
+    /// Whether, as the leader, it may have a change of the members under way: for the simulator, which takes no disk
+    /// away then.
+    #[must_use]
+    pub fn is_changing_members(&self) -> bool {
+        self.quorum.is_changing()
     }
 
     /// Whether it decides: it leads, and has applied all that was committed before.

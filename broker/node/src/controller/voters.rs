@@ -213,6 +213,8 @@ impl ControllerNode {
         let Some(change) = self.change.take_if(|change| change.index.is_some_and(|index| index <= applied)) else {
             return;
         };
+        // From here on what somebody asked for counts, not that its disk was once replaced.
+        self.join.placed_by_request(change.id);
         let is_voter = self.quorum.members().iter().any(|it| !it.observer && it.is(change.id, &change.directory_id));
         let done = is_voter == (change.what == What::Add);
         let why = || (ResponseError::UnknownServerError, "the change was not carried out".to_owned());

@@ -1,6 +1,7 @@
 //! Changes of the members, one at a time, through the log (KIP-853).
 
 use bytes::Bytes;
+use odradek_probe::{Mutation, mutated, reached};
 use prost::Message as _;
 use protobuf::Message as _;
 use raft::StateRole;
@@ -23,6 +24,11 @@ impl Quorum {
     /// The entry that named the members as they are; 0 before the quorum has formed.
     pub fn members_index(&self) -> u64 {
         self.node.store().members_index()
+    }
+
+    /// Whether this leader's log may hold a change of the members that is not committed yet.
+    pub fn is_changing(&self) -> bool {
+        self.node.raft.has_pending_conf()
     }
 
     /// The id of this controller's metadata folder.
@@ -266,6 +272,7 @@ impl Quorum {
         if self.node.raft.state != StateRole::Leader || self.is_voter() {
             return;
         }
+        reached("active controller taken out");
         if let Some(to) = self.most_of_the_log() {
             self.node.raft.send_timeout_now(to);
         }
@@ -276,9 +283,11 @@ impl Quorum {
     /// Whoever is the last voter leads at once: nobody else can, and the word of a leader that took itself out is not
     /// heeded before that is applied here.
     pub(super) fn lead_if_last(&mut self) {
-        if self.node.raft.state == StateRole::Leader || !self.is_only_voter() {
+        if self.node.raft.state == StateRole::Leader || !self.is_only_voter() || mutated(Mutation::LastVoterDoesNotLead)
+        {
             return;
         }
+        reached("last voter leads at once");
         if let Err(error) = self.node.campaign() {
             // The election time-out is there still.
             tracing::debug!(%error, "the last voter does not stand for election yet");

@@ -71,6 +71,8 @@ pub struct Ledger {
     pub topics: BTreeMap<String, Expected<bool>>,
     /// What admin clients set: by topic, the value of one key.
     pub configs: BTreeMap<String, Expected<String>>,
+    /// Whether controllers vote, as an administrator was told: by place, with the metadata volume that it named.
+    pub voters: BTreeMap<Place, (Vec<u8>, Expected<bool>)>,
     /// Operations that ended well.
     pub operations: u64,
     /// Broken promises that a client saw by itself.

@@ -6,12 +6,14 @@ mod consumer;
 mod ledger;
 mod producer;
 mod setup;
+mod voters;
 
 pub use admin::{Admin, CONFIG_KEY};
 pub use consumer::Consumer;
 pub use ledger::{Expected, Ledger, Tp, Value};
 pub use producer::{Acks, Producer};
 pub use setup::Setup;
+pub use voters::VoterAdmin;
 
 use std::collections::BTreeMap;
 

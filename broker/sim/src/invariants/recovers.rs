@@ -1,5 +1,5 @@
 //! Once the faults stop, the cluster serves again (mission M1 to M4, M16): every partition has a leader and its whole
-//! replica set in sync, and the clients finish.
+//! replica set in sync, the voters have their disks, whoever does not vote follows, and the clients finish.
 
 use odradek_node::event::LogKey;
 
@@ -38,9 +38,34 @@ pub fn recovers(world: &World, clients: &[Box<dyn Client>]) -> Vec<String> {
             }
         }
     }
+    missing.extend(controllers(world, image.offset()));
     let unfinished: Vec<usize> = (0..clients.len()).filter(|at| !clients[*at].is_done()).collect();
     if !unfinished.is_empty() {
         missing.push(format!("clients {unfinished:?} have not finished"));
+    }
+    missing
+}
+
+/// What the controllers are missing, once the voters change (KIP-853).
+fn controllers(world: &World, newest: u64) -> Vec<String> {
+    let active = world.active_controller().and_then(|place| world.processes[&place].controller.as_ref());
+    let Some(active) = active.filter(|_| world.plan.voter_changes > 0) else { return Vec::new() };
+    let mut missing = Vec::new();
+    for (place, directory) in world.voters().unwrap_or_default() {
+        if !world.has_its_disk(place, &directory) {
+            missing.push(format!("voter {place} lost its disk, and nobody put another in its place"));
+        }
+    }
+    for process in world.processes.values().filter(|process| process.is_controller()) {
+        let (place, own) = (process.place, process.metadata_dir());
+        let id = u64::from(place.unsigned_abs());
+        if !active.members().1.iter().any(|member| member.is(id, &own)) {
+            missing.push(format!("controller {place} neither votes nor observes"));
+        }
+        let has = process.controller.as_ref().map_or(0, |controller| controller.image().offset());
+        if has < newest {
+            missing.push(format!("controller {place} has the metadata up to {has} of {newest}"));
+        }
     }
     missing
 }

@@ -5,7 +5,7 @@ use odradek_node::controller::ControllerEvent;
 use odradek_node::event::{Event, LogKey, Request, RequestId, Response};
 use odradek_wire::messages::RequestKind;
 
-use super::{HighWatermarks, OneMetadataLog, OneVote, StaleEpochs, in_sync};
+use super::{HighWatermarks, OneMetadataLog, OneVote, OneVoterChange, StaleEpochs, in_sync};
 use crate::network::Place;
 use crate::process::Arrived;
 use crate::world::World;
@@ -21,6 +21,8 @@ pub struct Watch {
     pub metadata: OneMetadataLog,
     /// One vote a term.
     pub votes: OneVote,
+    /// One voter comes or goes at a time.
+    pub voters: OneVoterChange,
 }
 
 impl World {

@@ -1,10 +1,16 @@
 //! Calls between processes, and of clients.
 
+use odradek_core::metadata::rpc::Request as Asked;
+use odradek_node::controller::ControllerEvent;
 use odradek_node::event::{CallError, Event, ListenerRole, PeerResponse, Request, RequestContext};
+use odradek_wire::messages::{ApiKey, RequestKind};
 
 use super::{ClientAnswer, Item, World};
 use crate::network::{Caller, FIRST_CLIENT, Place};
 use crate::process::{Arrived, LISTENER, State};
+
+const ADD_RAFT_VOTER: i32 = ApiKey::AddRaftVoter as i32;
+const REMOVE_RAFT_VOTER: i32 = ApiKey::RemoveRaftVoter as i32;
 
 impl World {
     /// A client asks a broker; exactly one [`Happened::ClientAnswer`] follows.
@@ -53,6 +59,9 @@ impl World {
         let request = self.network.call(caller, to);
         let connection = self.network.connection((caller.place, caller.generation), (to, generation));
         let what = arrive(connection, request);
+        if changes_voters(&what) {
+            self.network.changes_voters(request);
+        }
         let at = self.network.in_order((caller.place, caller.generation), to, self.now_us + delay);
         self.schedule(at, Item::Arrive { place: to, generation, what });
     }
@@ -63,6 +72,20 @@ impl World {
         } else {
             self.schedule(at_us, Item::Answer { caller, result: Box::new(result) });
         }
+    }
+}
+
+/// Whether it asks for AddRaftVoter or RemoveRaftVoter.
+fn changes_voters(what: &Arrived) -> bool {
+    match what {
+        Arrived::Broker(Event::Request { body: Request::Kafka(kind), .. }) => {
+            matches!(**kind, RequestKind::AddRaftVoter(_) | RequestKind::RemoveRaftVoter(_))
+        }
+        Arrived::Controller(ControllerEvent::Request { body, .. }) => match &body.request {
+            Some(Asked::Forward(forward)) => [ADD_RAFT_VOTER, REMOVE_RAFT_VOTER].contains(&forward.api_key),
+            _ => false,
+        },
+        Arrived::Broker(_) | Arrived::Controller(_) => false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod life;
 mod step;
+mod voters;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use odradek_node::event::{CallError, PeerResponse};
 use odradek_wire::messages::ResponseKind;
 
 pub(crate) use self::calls::context;
+pub use self::voters::Voters;
 use crate::counts::Counts;
 use crate::invariants::Watch;
 use crate::network::{Caller, Network, Place};

@@ -90,6 +90,9 @@ impl World {
             if let Err(finding) = self.watch.votes.look(place, controller.vote()) {
                 self.findings.push(finding);
             }
+            if let Err(finding) = self.watch.voters.look(place, controller.members()) {
+                self.findings.push(finding);
+            }
         }
         if let Some(broker) = &mut process.broker {
             broker.turn(now, broker_event, &mut commands);
