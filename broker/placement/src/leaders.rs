@@ -9,15 +9,30 @@ use crate::replicas::Candidates;
 pub(crate) fn order(candidates: &Candidates<'_>, sets: &mut [Vec<usize>]) {
     let mut leads: Vec<usize> = candidates.brokers.iter().map(|broker| broker.topic.leaders).collect();
     let mut total: Vec<usize> = candidates.brokers.iter().map(|broker| broker.total.leaders).collect();
-    for set in sets.iter_mut() {
-        let best = (0..set.len()).min_by_key(|&place| {
-            let at = set[place];
-            (!candidates.brokers[at].usable, leads[at], total[at], at)
-        });
-        if let Some(place) = best {
-            set.swap(0, place);
-            leads[set[0]] += 1;
-            total[set[0]] += 1;
+    // Partitions with the same replicas one after the other: each of these leads as many of them, so that no one follows
+    // another in all of them. Where the leaders there are lie unevenly, these come first.
+    let first = candidates.brokers.first().map_or(0, |broker| broker.topic.leaders);
+    let even = candidates.brokers.iter().all(|broker| broker.topic.leaders == first);
+    let mut alike: Vec<(Vec<usize>, usize)> = sets.iter().cloned().zip(0..).collect();
+    alike.iter_mut().for_each(|(set, _)| set.sort_unstable());
+    alike.sort_unstable();
+    for group in alike.chunk_by(|one, other| one.0 == other.0) {
+        let before: Vec<usize> = if even { group[0].0.iter().map(|at| leads[*at]).collect() } else { Vec::new() };
+        for (same, partition) in group {
+            let set = &mut sets[*partition];
+            let in_group = |at: usize| {
+                let place = same.iter().position(|other| *other == at).unwrap_or_default();
+                before.get(place).map_or(0, |before| leads[at] - before)
+            };
+            let best = (0..set.len()).min_by_key(|&place| {
+                let at = set[place];
+                (!candidates.brokers[at].usable, in_group(at), leads[at], total[at], at)
+            });
+            if let Some(place) = best {
+                set.swap(0, place);
+                leads[set[0]] += 1;
+                total[set[0]] += 1;
+            }
         }
     }
     while hand_over(candidates, sets, &mut leads) {}

@@ -2,8 +2,9 @@
 //!
 //! [`place`] spreads the replicas of new partitions over brokers: on distinct brokers always, on
 //! distinct racks as far as they go, then evenly, and with leaders (the first replica of each
-//! list) spread evenly too. Racks come before evenness: in a rack with fewer brokers each of
-//! them carries more. The same input gives the same answer.
+//! list) spread evenly too, and so that each broker shares its partitions with many others. Racks
+//! come before evenness: in a rack with fewer brokers each of them carries more. The same input
+//! gives the same answer.
 //!
 //! [`plan::plan`] says which replicas move when brokers come, leave, or carry unequal loads.
 //!
@@ -12,6 +13,7 @@
 mod balance;
 mod error;
 mod leaders;
+mod pairs;
 pub mod plan;
 mod replicas;
 mod spread;
@@ -69,6 +71,9 @@ pub fn place(
 ) -> Result<Vec<Vec<i32>>, PlacementError> {
     let candidates = replicas::Candidates::new(brokers, replication_factor, start)?;
     let mut sets = replicas::choose(&candidates, partitions, replication_factor);
+    balance::even_out(&candidates, &mut sets);
+    pairs::spread_out(&candidates, &mut sets);
+    // On other racks than before, some may have better places.
     balance::even_out(&candidates, &mut sets);
     leaders::order(&candidates, &mut sets);
     Ok(sets.into_iter().map(|set| set.into_iter().map(|at| candidates.brokers[at].id).collect()).collect())

@@ -9,6 +9,9 @@ pub(crate) struct Candidates<'a> {
     pub(crate) rack_of: Vec<usize>,
     /// How many racks there are.
     pub(crate) racks: usize,
+    /// Where the order in which equal followers are taken begins: in topics of one partition, whoever comes after a
+    /// broker would follow it each time.
+    second_turn: usize,
 }
 
 impl<'a> Candidates<'a> {
@@ -35,13 +38,14 @@ impl<'a> Candidates<'a> {
         if usable >= replication_factor {
             sorted.retain(|broker| broker.usable);
         }
-        let turn = (start % sorted.len() as u64) as usize;
+        let count = sorted.len() as u64;
+        let (turn, second_turn) = ((start % count) as usize, (start / count % count) as usize);
         sorted.rotate_left(turn);
         let mut names: Vec<Option<&str>> = sorted.iter().map(|broker| broker.rack).collect();
         names.sort_unstable();
         names.dedup();
         let rack_of = sorted.iter().map(|broker| names.binary_search(&broker.rack).unwrap_or_default()).collect();
-        Ok(Candidates { brokers: sorted, rack_of, racks: names.len() })
+        Ok(Candidates { brokers: sorted, rack_of, racks: names.len(), second_turn })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -62,13 +66,15 @@ pub(crate) fn choose(candidates: &Candidates<'_>, partitions: usize, replication
         let mut set: Vec<usize> = Vec::with_capacity(replication_factor);
         let mut rack_use = vec![0_usize; candidates.racks];
         while set.len() < replication_factor {
+            let turn = if set.is_empty() { 0 } else { candidates.second_turn };
             let best = (0..candidates.len()).filter(|at| !set.contains(at)).min_by_key(|&at| {
                 let rack = candidates.rack_of[at];
                 // The unusable come last: they are there only to fill up.
                 let unusable = !candidates.brokers[at].usable;
                 // Among equals, who leads the least: a set without such a one cannot even the leaders out.
                 let leads = candidates.brokers[at].topic.leaders;
-                (unusable, rack_use[rack], load[at], rack_load[rack], leads, total[at], at)
+                let turned = (at + turn) % candidates.len();
+                (unusable, rack_use[rack], load[at], rack_load[rack], leads, total[at], turned)
             });
             // There are at least as many candidates as replicas wanted.
             let Some(best) = best else { break };
