@@ -1,5 +1,16 @@
 //! Chance for tests that a seed repeats.
 
+use proptest::prelude::ProptestConfig;
+
+/// So many cases of a property whose case takes a good part of a second; or as many as `PROPTEST_CASES` asks for, as of
+/// every other property.
+pub(crate) fn cases(few: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(few),
+    }
+}
+
 /// A small generator, so that a failing seed says all (SplitMix64).
 #[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);

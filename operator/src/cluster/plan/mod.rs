@@ -150,4 +150,8 @@ mod rules;
 #[cfg(test)]
 mod scale_model;
 #[cfg(test)]
+mod scale_world;
+#[cfg(test)]
+mod whole_rolls;
+#[cfg(test)]
 mod world;

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use super::{plan, world::World};
-use crate::cluster::fixtures::asked;
+use crate::cluster::{dice::cases, fixtures::asked};
 
 /// Rounds with mishaps, and rounds in which the roll has to come to its end.
 const TROUBLED: usize = 60;
@@ -38,7 +38,7 @@ fn run(spec: &str, seed: u64) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn three_brokers_and_three_controllers(seed in any::<u64>()) {

@@ -32,6 +32,8 @@ mod throttle;
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 pub use facts::{Facts, Sizes};
 pub use input::Begun;
