@@ -12,6 +12,16 @@ const MAX_LANES: usize = 3;
 /// Partitions of one such fetch.
 const MAX_IN_LANE: usize = 500;
 
+/// The first wait after a refusal or a failure; each further one in a row doubles it, up to `replica.fetch.backoff.ms`.
+/// Most are over in a moment: a leader that has yet to hear of the epoch that its follower knows, a connection that broke.
+/// Waiting for longer holds up producers with acks=all, for a follower that waits is still in sync.
+const FIRST_BACKOFF_MS: u64 = 10;
+
+/// The wait after so many failures in a row before this one.
+fn backoff_ms(failures: u32, longest_ms: u64) -> u64 {
+    FIRST_BACKOFF_MS.saturating_mul(1 << failures.min(32)).min(longest_ms)
+}
+
 /// Which fetcher of which leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::broker) struct FetcherId {
@@ -80,6 +90,10 @@ pub(in crate::broker) struct Fetcher {
     turn: Option<LogKey>,
     /// Put off until that time: refused by the leader.
     delayed: BTreeMap<LogKey, u64>,
+    /// How often in a row the leader refused it.
+    refused: BTreeMap<LogKey, u32>,
+    /// How many fetches in a row failed as a whole.
+    failures: u32,
     not_before_ms: u64,
     wake_ms: Option<u64>,
     pub generation: u64,
@@ -103,6 +117,7 @@ impl Fetcher {
         self.behind.remove(&key);
         self.stale.remove(&key);
         self.delayed.remove(&key);
+        self.refused.remove(&key);
         self.session.remove(&key);
     }
 
@@ -126,10 +141,23 @@ impl Fetcher {
         }
     }
 
-    /// Fetches are sent again from that time on.
-    pub fn retry_at(&mut self, at_ms: u64) {
-        self.not_before_ms = at_ms;
-        self.wake_at(at_ms);
+    /// A fetch failed: others are sent after a wait.
+    pub fn failed(&mut self, now_ms: u64, longest_ms: u64) {
+        self.not_before_ms = now_ms + backoff_ms(self.failures, longest_ms);
+        self.failures = self.failures.saturating_add(1);
+        self.wake_at(self.not_before_ms);
+    }
+
+    /// Whatever it waits for, the leader may be another one now.
+    pub fn retry_now(&mut self, now_ms: u64) {
+        self.failures = 0;
+        self.not_before_ms = now_ms;
+        self.wake_at(now_ms);
+    }
+
+    /// A fetch was answered.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
     }
 
     pub fn wake_at(&mut self, due_ms: u64) {
@@ -247,6 +275,7 @@ impl Fetcher {
         if !self.follows(key) {
             return;
         }
+        self.refused.remove(&key);
         if behind {
             self.behind.insert(key);
             // The session is for those that are level.
@@ -267,15 +296,49 @@ impl Fetcher {
     }
 
     /// The leader refused `key`, or its answer could not be taken: again at that time.
-    pub fn delay(&mut self, key: LogKey, until_ms: u64) {
+    pub fn delay(&mut self, key: LogKey, now_ms: u64, longest_ms: u64) {
         if !self.follows(key) {
             return;
         }
+        let refused = self.refused.entry(key).or_default();
+        let until_ms = now_ms + backoff_ms(*refused, longest_ms);
+        *refused = refused.saturating_add(1);
         self.session.remove(&key);
         self.stale.remove(&key);
         self.loose.remove(&key);
         self.behind.remove(&key);
         self.delayed.insert(key, until_ms);
         self.wake_at(until_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_begin_anew_after_an_answer() {
+        let key = LogKey { topic_id: uuid::Uuid::from_u128(7), partition: 0 };
+        let mut fetcher = Fetcher::new(1);
+        fetcher.follow(key);
+        let mut now = 0;
+        let mut refuse = |fetcher: &mut Fetcher| {
+            fetcher.delay(key, now, 1000);
+            let due = fetcher.next_deadline().expect("a deadline");
+            assert!(fetcher.wakes(due) && fetcher.ready(due));
+            now = due;
+            due
+        };
+        let dues: Vec<u64> = (0..9).map(|_| refuse(&mut fetcher)).collect();
+        assert_eq!(dues, [10, 30, 70, 150, 310, 630, 1270, 2270, 3270]);
+        fetcher.answered(key, false, false);
+        assert_eq!(refuse(&mut fetcher), 3280);
+        fetcher.failed(5000, 1000);
+        assert_eq!(fetcher.next_deadline(), Some(5010));
+        fetcher.failed(5010, 15);
+        assert_eq!(fetcher.not_before_ms, 5025);
+        fetcher.succeeded();
+        fetcher.failed(6000, 1000);
+        assert_eq!(fetcher.not_before_ms, 6010);
     }
 }

@@ -57,7 +57,7 @@ impl BrokerNode {
     /// A broker came back or moved: no reason to wait any longer.
     pub(super) fn broker_changed(&mut self, now: Now, broker: i32) {
         for (id, fetcher) in self.fetchers.range_mut(FetcherId::all_of(broker)) {
-            fetcher.retry_at(now.mono_ms);
+            fetcher.retry_now(now.mono_ms);
             self.fetchers_due.insert(*id);
         }
     }

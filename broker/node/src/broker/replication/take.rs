@@ -68,6 +68,9 @@ impl BrokerNode {
             (Ok(response), _) => return self.fetch_failed(now, id, &format!("error {}", response.error_code)),
         };
         let backoff = self.config.replica_fetch_backoff_ms;
+        if let Some(fetcher) = self.fetchers.get_mut(&id) {
+            fetcher.succeeded();
+        }
         for topic in response.responses {
             for data in topic.partitions {
                 let key = LogKey { topic_id: topic.topic_id, partition: data.partition_index };
@@ -84,7 +87,7 @@ impl BrokerNode {
                     Ok(None) => fetcher.changed(key),
                     Err(reason) => {
                         tracing::debug!(?key, leader = id.leader, reason, "replica fetch");
-                        fetcher.delay(key, now.mono_ms + backoff);
+                        fetcher.delay(key, now.mono_ms, backoff);
                     }
                 }
             }
@@ -94,7 +97,7 @@ impl BrokerNode {
     fn fetch_failed(&mut self, now: Now, id: FetcherId, reason: &str) {
         tracing::debug!(leader = id.leader, reason, "replica fetch");
         if let Some(fetcher) = self.fetchers.get_mut(&id) {
-            fetcher.retry_at(now.mono_ms + self.config.replica_fetch_backoff_ms);
+            fetcher.failed(now.mono_ms, self.config.replica_fetch_backoff_ms);
         }
     }
 
