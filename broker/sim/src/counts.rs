@@ -34,6 +34,7 @@ pub const MUST_OCCUR: &[&str] = &[
     "active controller removed by an administrator",
     "one voter left",
     "change of the voters asked for again",
+    "controller killed while the voters change",
     "controller stopped by an administrator",
     "controller stopped by an administrator, its disk replaced",
     // Faults.

@@ -16,7 +16,7 @@ use super::ledger::Expected;
 use super::{Client, Common, Ledger};
 use crate::network::Place;
 use crate::plan::AutoJoin;
-use crate::process::{CONTROLLER_LISTENER, CONTROLLER_PORT};
+use crate::process::{CONTROLLER_LISTENER, CONTROLLER_PORT, State};
 use crate::world::{ClientAnswer, Voters, World};
 
 const ADD_RAFT_VOTER: (i16, i16) = (80, 0);
@@ -24,6 +24,8 @@ const REMOVE_RAFT_VOTER: (i16, i16) = (81, 0);
 const DUPLICATE_VOTER: i16 = 126;
 const VOTER_NOT_FOUND: i16 = 127;
 const ADD_TIMEOUT_MS: i32 = 2_000;
+/// Within this time a change is on its way, decided and known to all, mostly.
+const LONGEST_CHANGE_US: u64 = 150_000;
 /// What is refused so often is given up.
 const MOST_TRIES: u32 = 10;
 
@@ -48,6 +50,8 @@ pub struct VoterAdmin {
     call: Option<u64>,
     /// Stopped, to be started again at that time.
     away: BTreeMap<Place, u64>,
+    /// To be killed at that time.
+    to_kill: Option<(Place, u64)>,
 }
 
 impl VoterAdmin {
@@ -55,7 +59,7 @@ impl VoterAdmin {
     #[must_use]
     pub fn new(common: Common, changes: u32, over_us: u64) -> VoterAdmin {
         let pace_us = over_us / u64::from(changes.max(1));
-        VoterAdmin { common, left: changes, pace_us, current: None, call: None, away: BTreeMap::new() }
+        VoterAdmin { common, left: changes, pace_us, current: None, call: None, away: BTreeMap::new(), to_kill: None }
     }
 
     /// What it does next; `None` when nothing may be done just now, or nothing is left.
@@ -100,6 +104,16 @@ impl VoterAdmin {
         }
         self.left -= 1;
         change(true, place, world.processes[&place].metadata_dir().to_vec())
+    }
+
+    /// Kills a controller while a change is on its way, or right after it: it may be the only one that knows of it.
+    fn kill_who_is_due(&mut self, world: &mut World) {
+        let Some((place, _)) = self.to_kill.take_if(|(_, at_us)| *at_us <= world.now_us) else { return };
+        if world.processes.get(&place).is_some_and(|process| process.state != State::Down) {
+            world.kill(place);
+            world.counts.add("controller killed while the voters change");
+            self.away.insert(place, world.now_us + self.common.rng.range(50_000, 3_000_000));
+        }
     }
 
     /// Stops a controller for a while; it may come back with an empty disk.
@@ -173,8 +187,15 @@ impl VoterAdmin {
             let body = RemoveRaftVoterRequest::default().with_voter_id(change.place).with_voter_directory_id(directory);
             (REMOVE_RAFT_VOTER, RequestKind::RemoveRaftVoter(body))
         };
+        let victim = world.active_controller().filter(|_| self.common.rng.chance(500)).unwrap_or(change.place);
+        let kills = change.tries == 1 && self.common.rng.chance(200);
         let to = self.common.any_broker(world);
         self.call = Some(self.common.ask(world, to, api, body));
+        if kills {
+            let at_us = world.now_us + self.common.rng.range(0, LONGEST_CHANGE_US);
+            self.to_kill = Some((victim, at_us));
+            world.schedule_client(at_us, self.common.place);
+        }
     }
 
     /// Takes up an answer; true when the change is over.
@@ -233,6 +254,7 @@ fn may_remove(world: &World, voters: &Voters, place: Place) -> bool {
 
 impl Client for VoterAdmin {
     fn wake(&mut self, world: &mut World, ledger: &mut Ledger) {
+        self.kill_who_is_due(world);
         self.start_who_is_due(world);
         if self.call.is_some() {
             return;
@@ -262,6 +284,6 @@ impl Client for VoterAdmin {
     }
 
     fn is_done(&self) -> bool {
-        self.left == 0 && self.current.is_none() && self.away.is_empty()
+        self.left == 0 && self.current.is_none() && self.away.is_empty() && self.to_kill.is_none()
     }
 }
