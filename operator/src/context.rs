@@ -7,6 +7,7 @@ use kube::{Api, Client, Resource};
 
 use crate::{
     backoff::{Backoff, Patience},
+    cluster::rebalance::KeptPlans,
     events::Events,
     kafka::pool::AdminPool,
     metrics::Metrics,
@@ -30,6 +31,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Failures in a row.
     pub backoff: Arc<Backoff>,
+    /// The last plan of the moves of each cluster.
+    pub plans: Arc<KeptPlans>,
     /// What is waited for.
     pub patience: Arc<Patience>,
     /// Where people are told what was done.
@@ -44,6 +47,7 @@ impl Context {
             kafka: AdminPool::default(),
             nodes: NodeReader::default(),
             backoff: Arc::default(),
+            plans: Arc::default(),
             patience: Arc::default(),
             client,
             namespace,

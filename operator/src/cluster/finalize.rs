@@ -36,6 +36,7 @@ pub async fn guard(cluster: &KafkaCluster, valid: &Validated, ctx: &Context) -> 
 pub async fn finalize(cluster: &KafkaCluster, ctx: &Context) -> Result<Next, Error> {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     ctx.kafka.forget(&namespace, &name);
+    ctx.plans.keep(&cluster.uid().unwrap_or_default(), None);
     if !cluster.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(Next::await_change());
     }

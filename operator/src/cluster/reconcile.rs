@@ -49,6 +49,7 @@ pub async fn reconcile(cluster: Arc<KafkaCluster>, ctx: Arc<Context>) -> Result<
     ask(&valid, &mut observed).await;
     rebalance::facts::read(&cluster, &valid, &mut observed, &ctx).await?;
     let plan = plan(&valid, &observed)?;
+    ctx.plans.keep(&cluster.uid().unwrap_or_default(), plan.moves.clone());
     let said = status::status(&cluster, &valid, &observed, &plan, Timestamp::now());
     let before = status::before_steps(&cluster, &plan, said.clone());
     write_status(&cluster, &ctx, before.clone()).await?;

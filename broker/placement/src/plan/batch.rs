@@ -38,36 +38,46 @@ impl InFlight {
 }
 
 impl Plan {
-    /// The moves that may start now, in the order of the plan, beside what is under way. Moves whose brokers have enough
-    /// to do are passed over; one that is too large for what is left of `max_bytes` holds up those behind it that copy
-    /// something, so that it gets its turn. What replaces something under way starts at once, and counts.
+    /// The moves that may start now beside what is under way: [`next_batch`] of all of them.
     #[must_use]
     pub fn next_batch(&self, limits: &BatchLimits, in_flight: &InFlight) -> Vec<&Move> {
-        let mut running = in_flight.clone();
-        let mut batch: Vec<&Move> = self.moves.iter().filter(|one| one.replaces).collect();
-        batch.iter().for_each(|one| running.add(one.bytes, one.adding()));
-        let mut held_up = false;
-        for one in self.moves.iter().filter(|one| !one.replaces) {
-            if running.partitions >= limits.max_partitions.max(1) {
-                break;
-            }
-            let copies = one.bytes > 0;
-            if copies && held_up {
-                continue;
-            }
-            let busy = |id| running.per_broker.get(&id).is_some_and(|moves| *moves >= limits.max_per_broker.max(1));
-            if one.adding().any(busy) {
-                continue;
-            }
-            if copies && running.bytes > 0 && running.bytes.saturating_add(one.bytes) > limits.max_bytes.max(1) {
-                held_up = true;
-                continue;
-            }
-            running.add(one.bytes, one.adding());
-            batch.push(one);
-        }
-        batch
+        next_batch(self.moves.iter(), limits, in_flight)
     }
+}
+
+/// Of these moves of a plan, those that may start now, in this order, beside what is under way. Moves whose brokers have
+/// enough to do are passed over; one that is too large for what is left of `max_bytes` holds up those behind it that copy
+/// something, so that it gets its turn. What replaces something under way starts at once, and counts.
+#[must_use]
+pub fn next_batch<'a>(
+    moves: impl Iterator<Item = &'a Move> + Clone,
+    limits: &BatchLimits,
+    in_flight: &InFlight,
+) -> Vec<&'a Move> {
+    let mut running = in_flight.clone();
+    let mut batch: Vec<&Move> = moves.clone().filter(|one| one.replaces).collect();
+    batch.iter().for_each(|one| running.add(one.bytes, one.adding()));
+    let mut held_up = false;
+    for one in moves.filter(|one| !one.replaces) {
+        if running.partitions >= limits.max_partitions.max(1) {
+            break;
+        }
+        let copies = one.bytes > 0;
+        if copies && held_up {
+            continue;
+        }
+        let busy = |id| running.per_broker.get(&id).is_some_and(|moves| *moves >= limits.max_per_broker.max(1));
+        if one.adding().any(busy) {
+            continue;
+        }
+        if copies && running.bytes > 0 && running.bytes.saturating_add(one.bytes) > limits.max_bytes.max(1) {
+            held_up = true;
+            continue;
+        }
+        running.add(one.bytes, one.adding());
+        batch.push(one);
+    }
+    batch
 }
 
 #[cfg(test)]

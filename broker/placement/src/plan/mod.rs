@@ -26,7 +26,7 @@ mod start;
 mod state;
 mod why;
 
-pub use batch::{BatchLimits, InFlight};
+pub use batch::{BatchLimits, InFlight, next_batch};
 pub use error::PlanError;
 pub use moves::{Balance, Cancel, Carried, Copies, Move, Plan, Stuck};
 pub use partitions::Partitions;

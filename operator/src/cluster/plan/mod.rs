@@ -1,6 +1,6 @@
 //! The next safe steps from what is there to what should be. Pure.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use odradek_crds::{PlannedStep, RebalanceStatus};
 
@@ -43,6 +43,8 @@ pub struct Plan {
     pub pending: Vec<String>,
     /// What the status says of replicas that move.
     pub rebalance: RebalanceStatus,
+    /// The moves of replicas that it is by.
+    pub moves: Option<Arc<rebalance::Planned>>,
 }
 
 /// One step.
@@ -113,7 +115,7 @@ pub fn plan(cluster: &Validated, observed: &Observed) -> Result<Plan, ApplyError
     steps.extend(moved.steps);
     steps.extend(roll::roll(cluster, observed, &target, &stale, waits));
     steps.extend(features::raise(cluster, observed, &stale));
-    Ok(Plan { steps, target, pending, rebalance: moved.status })
+    Ok(Plan { steps, target, pending, rebalance: moved.status, moves: moved.planned })
 }
 
 /// Why no replicas begin to move for the sake of a roll: they would hold it up, and it them.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use kube::{Api, ResourceExt};
 use odradek_crds::{KafkaCluster, RebalanceStatus};
 
-use super::{need::needed, own::Own, throttle};
+use super::{Planned, need::needed, own::Own, throttle};
 use crate::{
     cluster::{error::Error, observe::Observed, safety::view, validate::Validated},
     context::Context,
@@ -21,6 +21,8 @@ pub struct Facts {
     pub sizes: Sizes,
     /// The replicas that are throttled, of the topics of moves that are over.
     pub throttled: BTreeMap<String, ThrottledReplicas>,
+    /// The plan of the last look.
+    pub kept: Option<Arc<Planned>>,
     /// Why the throttles could not be read.
     pub failure: Option<KafkaFailure>,
 }
@@ -58,6 +60,7 @@ pub async fn read(
     if let Some(fresh) = fresh.filter(|fresh| fresh.uid() == cluster.uid()) {
         observed.moves.remembered = remembered(&fresh);
     }
+    observed.moves.kept = ctx.plans.of(&cluster.uid().unwrap_or_default());
     let admin = ctx.kafka.of(cluster);
     let Ok(view) = self::view(valid, observed) else { return Ok(()) };
     let sizes = match needed(valid, observed).is_empty() {

@@ -1,45 +1,108 @@
-//! The cluster as the planner sees it, and what of its plan may be carried out.
+//! The cluster as the planner sees it, and its plan.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use odradek_client::Reassignment;
-use odradek_placement::plan::{
-    self, BatchLimits, Broker, Disk, InFlight, Mode, Move, Options, Partitions, Plan, PlanError,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
+
+use odradek_placement::plan::{self, Broker, Disk, Mode, Move, Options, Partitions, Plan, PlanError};
 
 use super::{
     need::{Need, laid_out, racks, target, way},
     own::Own,
-    throttle::Parts,
 };
 use crate::{
     cluster::validate::Validated,
     kafka::{KafkaView, ReplicaSizes},
 };
 
-/// Partitions that move in the whole cluster at a time.
-const MOST_PARTITIONS: usize = 1000;
-/// Bytes that are on their way in the whole cluster at a time: a change of the spec is not to wait for hours.
-const MOST_BYTES: u64 = 64 << 30;
 /// The part of the smallest disk that stays free.
 const KEPT_FREE: u64 = 20;
 
-/// A plan, and the names in it.
+/// A plan, and what it was made of.
+#[derive(Debug)]
 pub struct Planned {
     /// What has to move, no more than may.
     pub plan: Plan,
     /// The partitions that it is about.
     pub partitions: Partitions,
+    /// What it does with each of them.
+    pub about: Vec<About>,
+    /// The brokers, and what it is for.
+    pub basis: Basis,
+    /// How large replicas and disks were.
+    pub sizes: Arc<ReplicaSizes>,
 }
 
-/// Plans what has to move. Of what somebody else began, only what goes to a broker that must get nothing is touched.
-pub fn planned(
-    cluster: &Validated,
-    view: &KafkaView,
+/// What a plan does with a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum About {
+    /// It is left as it is, or to where it is on its way.
+    #[default]
+    Left,
+    /// It moves: the index into the moves.
+    Moves(usize),
+    /// What is under way is cancelled: the index into these.
+    Cancelled(usize),
+}
+
+/// What a plan is made of beside the partitions and their sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    emptied: BTreeSet<i32>,
+    filling: BTreeSet<i32>,
+    /// Each with its rack, whether it is up, and whether it leaves.
+    brokers: Vec<(i32, Option<String>, bool, bool)>,
+}
+
+impl Basis {
+    /// What a plan would be made of now.
+    pub fn of(cluster: &Validated, view: &KafkaView, need: &Need) -> Basis {
+        let brokers = brokers(cluster, view, need, None).into_iter();
+        Basis {
+            emptied: need.emptied.clone(),
+            filling: need.filling.clone(),
+            brokers: brokers.map(|b| (b.id, b.rack.map(str::to_owned), b.alive, b.leaving)).collect(),
+        }
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || (self.basis == other.basis && self.plan == other.plan)
+    }
+}
+
+impl Planned {
+    /// The name of the topic of a move.
+    pub fn topic(&self, one: &Move) -> &str {
+        self.partitions.topic_name(one.topic)
+    }
+}
+
+fn brokers<'a>(
+    cluster: &'a Validated,
+    view: &'a KafkaView,
     need: &Need,
-    sizes: &ReplicaSizes,
-    own: &Own,
-) -> Result<Planned, PlanError> {
+    sizes: Option<&ReplicaSizes>,
+) -> Vec<Broker<'a>> {
+    let racks = racks(cluster);
+    let broker = |id: i32| {
+        let registered = view.registered.iter().find(|broker| broker.id == id);
+        let rack = registered.and_then(|broker| broker.rack.as_deref());
+        let disk = sizes.and_then(|sizes| sizes.disks.get(&id));
+        Broker {
+            id,
+            rack: rack.or_else(|| racks.get(&id).copied().flatten()),
+            alive: view.brokers.contains(&id),
+            leaving: need.leaving.contains(&id),
+            disk: disk.map(|d| Disk { size: d.size, used: d.size.saturating_sub(d.free) }),
+        }
+    };
+    laid_out(cluster).into_iter().map(broker).collect()
+}
+
+fn partitions(view: &KafkaView, sizes: &ReplicaSizes) -> Partitions {
     let replicas = view.partitions.iter().map(|partition| partition.replicas.len()).sum();
     let mut partitions = Partitions::with_capacity(view.partitions.len(), replicas);
     for partition in &view.partitions {
@@ -55,22 +118,20 @@ pub fn planned(
             }
         }
     }
-    let racks = racks(cluster);
+    partitions
+}
+
+/// Plans what has to move. Of what somebody else began, only what goes to a broker that must get nothing is touched.
+pub fn planned(
+    cluster: &Validated,
+    view: &KafkaView,
+    need: &Need,
+    sizes: &Arc<ReplicaSizes>,
+    own: &Own,
+) -> Result<Planned, PlanError> {
+    let partitions = partitions(view, sizes);
+    let brokers = brokers(cluster, view, need, Some(sizes));
     let ids = laid_out(cluster);
-    let brokers: Vec<Broker<'_>> = ids
-        .iter()
-        .map(|id| {
-            let registered = view.registered.iter().find(|broker| broker.id == *id);
-            let rack = registered.and_then(|broker| broker.rack.as_deref());
-            Broker {
-                id: *id,
-                rack: rack.or_else(|| racks.get(id).copied().flatten()),
-                alive: view.brokers.contains(id),
-                leaving: need.leaving.contains(id),
-                disk: sizes.disks.get(id).map(|d| Disk { size: d.size, used: d.size.saturating_sub(d.free) }),
-            }
-        })
-        .collect();
     let emptying = !need.emptied.is_empty();
     let mode = if emptying {
         Mode::RemoveBrokers(need.emptied.intersection(&ids).copied().collect())
@@ -96,99 +157,14 @@ pub fn planned(
                 || on_its_way.is_some_and(|way| way.adding.iter().any(|id| need.leaving.contains(id)))
         });
     }
-    Ok(Planned { plan, partitions })
+    let about = about(&plan, &partitions);
+    Ok(Planned { plan, partitions, about, basis: Basis::of(cluster, view, need), sizes: sizes.clone() })
 }
 
-/// What begins now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Begun {
-    /// Reassignments that begin, are replaced or cancelled.
-    pub moves: Vec<Reassignment>,
-    /// The replicas to throttle, by topic and partition.
-    pub throttled: BTreeMap<String, BTreeMap<i32, Parts>>,
-    /// Bytes that are copied.
-    pub bytes: u64,
-}
-
-impl Planned {
-    /// The name of the topic of a move.
-    pub fn topic(&self, one: &Move) -> &str {
-        self.partitions.topic_name(one.topic)
-    }
-
-    /// What is cancelled or replaced, and the moves that may begin beside what is under way. Nothing new begins when it
-    /// is held.
-    pub fn next(&self, cluster: &Validated, view: &KafkaView, held: bool) -> Begun {
-        let mut begun = Begun::default();
-        for cancel in &self.plan.cancels {
-            let topic = self.partitions.topic_name(cancel.topic).to_owned();
-            begun.moves.push(Reassignment { topic, partition: cancel.partition, replicas: None });
-        }
-        let limits = BatchLimits {
-            max_partitions: MOST_PARTITIONS,
-            max_bytes: MOST_BYTES,
-            max_per_broker: cluster.rebalance.concurrent,
-        };
-        let leaders: BTreeMap<(&str, i32), i32> = view
-            .partitions
-            .iter()
-            .filter_map(|partition| Some(((partition.topic.as_str(), partition.partition), partition.leader?)))
-            .collect();
-        let mut sends = senders(view);
-        for one in self.plan.next_batch(&limits, &self.in_flight(view)) {
-            // What is under way to a place that nobody wants is not waited for.
-            if held && !one.replaces {
-                continue;
-            }
-            let topic = self.topic(one);
-            // Without a leader there is nobody to copy from.
-            let Some(leader) = leaders.get(&(topic, one.partition)) else { continue };
-            let followers: Vec<i32> = one.adding().collect();
-            if !followers.is_empty() {
-                let sent = sends.entry(*leader).or_default();
-                if *sent >= cluster.rebalance.concurrent && !one.replaces {
-                    continue;
-                }
-                *sent += 1;
-            }
-            if !followers.is_empty() && cluster.rebalance.throttle.is_some() {
-                let parts = Parts { leaders: one.from.clone(), followers };
-                begun.throttled.entry(topic.to_owned()).or_default().insert(one.partition, parts);
-            }
-            begun.bytes += one.bytes;
-            let to = Some(one.to.clone());
-            begun.moves.push(Reassignment { topic: topic.to_owned(), partition: one.partition, replicas: to });
-        }
-        begun
-    }
-
-    /// What is under way, what is about to be cancelled or replaced included.
-    fn in_flight(&self, view: &KafkaView) -> InFlight {
-        let mut all = self.plan.in_flight.clone();
-        let others = view.moving.len().saturating_sub(all.partitions);
-        all.partitions += others;
-        all
-    }
-}
-
-/// Partitions that each broker sends already, as their leader.
-fn senders(view: &KafkaView) -> BTreeMap<i32, usize> {
-    let mut sends = BTreeMap::new();
-    if view.moving.is_empty() {
-        return sends;
-    }
-    for partition in &view.partitions {
-        if let (Some(leader), Some(way)) = (partition.leader, way(view, partition)) {
-            *sends.entry(leader).or_default() += usize::from(!way.adding.is_empty());
-        }
-    }
-    sends
-}
-
-/// The reassignments of the operator's own that nobody wants any more: nothing has to move.
-pub fn taken_back(view: &KafkaView, own: &Own) -> Begun {
-    let moving: BTreeSet<(&String, i32)> = view.moving.keys().map(|(topic, partition)| (topic, *partition)).collect();
-    let back = own.iter().filter(|at| moving.contains(at));
-    let moves = back.map(|(topic, partition)| Reassignment { topic: topic.clone(), partition, replicas: None });
-    Begun { moves: moves.collect(), ..Begun::default() }
+fn about(plan: &Plan, partitions: &Partitions) -> Vec<About> {
+    let moves = plan.moves.iter().enumerate().map(|(at, one)| ((one.topic, one.partition), About::Moves(at)));
+    let cancels = plan.cancels.iter().enumerate().map(|(at, one)| ((one.topic, one.partition), About::Cancelled(at)));
+    let changed: BTreeMap<(u32, i32), About> = moves.chain(cancels).collect();
+    let at = |at: usize| (partitions.topic_of(at), partitions.partition_of(at));
+    (0..partitions.len()).map(|index| changed.get(&at(index)).copied().unwrap_or_default()).collect()
 }

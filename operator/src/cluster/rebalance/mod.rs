@@ -3,11 +3,13 @@
 //! Nothing is carried from one reconcile to the next but what the status holds: which reassignments the operator began
 //! itself, the rate that it set for them, and which brokers it gives their share. All else is planned anew from where
 //! the replicas are. [`need`] says in every reconcile whether anything has to move; only then are sizes read and is
-//! `odradek_placement::plan` asked.
+//! `odradek_placement::plan` asked, and not again while [`left`] finds that its plan holds. A plan that is lost is made
+//! again.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use odradek_crds::{RebalanceState, RebalanceStatus};
+use odradek_placement::plan::PlanError;
 
 use super::{
     observe::Observed,
@@ -22,6 +24,8 @@ use crate::{
 
 pub mod facts;
 mod input;
+mod kept;
+mod left;
 mod need;
 mod own;
 mod settle;
@@ -36,9 +40,12 @@ mod tests;
 mod world;
 
 pub use facts::{Facts, Sizes};
-pub use input::Begun;
+pub use input::Planned;
+pub use kept::KeptPlans;
+pub use left::Begun;
 
-use input::{Planned, planned, taken_back};
+use input::{Basis, planned};
+use left::{Left, left, taken_back};
 use need::{Need, needed};
 use own::Own;
 
@@ -74,6 +81,8 @@ pub struct Rebalance {
     pub steps: Vec<Step>,
     /// The status.
     pub status: RebalanceStatus,
+    /// The plan that it is by, which may hold at the next look as well.
+    pub planned: Option<Arc<Planned>>,
 }
 
 /// The next steps. `rolls` says why nothing new may begin for the sake of pods that are made anew.
@@ -82,7 +91,7 @@ pub fn rebalance(cluster: &Validated, observed: &Observed, rolls: Option<String>
     let view = match view(cluster, observed) {
         Ok(view) => view,
         // What was begun is not forgotten.
-        Err(_) => return Rebalance { steps: Vec::new(), status: facts.remembered.clone() },
+        Err(_) => return Rebalance { status: facts.remembered.clone(), ..Rebalance::default() },
     };
     let need = needed(cluster, observed);
     let mut own = Own::read(&facts.remembered.own);
@@ -120,7 +129,7 @@ pub fn rebalance(cluster: &Validated, observed: &Observed, rolls: Option<String>
         in_flight: (!view.moving.is_empty()).then(|| i32::try_from(view.moving.len()).unwrap_or(i32::MAX)),
         ..told.status
     };
-    Rebalance { steps, status }
+    Rebalance { steps, status, planned: told.planned }
 }
 
 /// What one look is about.
@@ -140,6 +149,7 @@ struct Told {
     reason: String,
     blocked_by: Option<String>,
     status: RebalanceStatus,
+    planned: Option<Arc<Planned>>,
 }
 
 impl Turn<'_> {
@@ -178,40 +188,63 @@ impl Turn<'_> {
             Sizes::NotAsked => return blocked("the brokers were not asked yet what they hold".to_owned()),
             Sizes::Failed(failure) => return blocked(format!("the brokers do not tell what they hold: {failure}")),
         };
-        match planned(self.cluster, self.view, &self.need, sizes, &self.own) {
-            Ok(plan) => self.of_plan(&plan, blank),
+        match self.planned(sizes) {
+            Ok(planned) => match left(&planned, self.view) {
+                Some(left) => Told { planned: Some(planned.clone()), ..self.of_plan(&left, blank) },
+                // What was planned just now is of what is there.
+                None => blocked("the plan is made again".to_owned()),
+            },
             Err(error) => blocked(error.to_string()),
         }
     }
 
-    fn of_plan(&self, planned: &Planned, mut status: RebalanceStatus) -> Told {
-        let held = self.held();
-        let begun = planned.next(self.cluster, self.view, held.is_some());
-        status::progress(&mut status, planned, &self.own, self.view, &self.observed.moves);
-        let under_way = self.moves(&begun);
-        if planned.plan.moves.is_empty() && !under_way && begun.moves.is_empty() {
-            return self.nothing_left(planned, status);
+    /// The plan of before as long as it holds; else a new one.
+    fn planned(&self, sizes: &Arc<crate::kafka::ReplicaSizes>) -> Result<Arc<Planned>, PlanError> {
+        let basis = Basis::of(self.cluster, self.view, &self.need);
+        let kept = self.observed.moves.kept.as_ref().filter(|kept| kept.basis == basis);
+        // New sizes only matter to what would begin by them.
+        let holds = |kept: &&Arc<Planned>| {
+            left(kept, self.view).is_some_and(|left| Arc::ptr_eq(&kept.sizes, sizes) || self.rests(&left))
+        };
+        match kept.filter(holds) {
+            Some(kept) => Ok(kept.clone()),
+            None => planned(self.cluster, self.view, &self.need, sizes, &self.own).map(Arc::new),
         }
-        let waits = held.filter(|_| !planned.plan.moves.is_empty());
+    }
+
+    /// Whether nothing of a plan can begin now, and not for being over.
+    fn rests(&self, left: &Left<'_>) -> bool {
+        !left.is_over() && left.next(self.cluster, self.view, self.held().is_some()).moves.is_empty()
+    }
+
+    fn of_plan(&self, left: &Left<'_>, mut status: RebalanceStatus) -> Told {
+        let held = self.held();
+        let begun = left.next(self.cluster, self.view, held.is_some());
+        status::progress(&mut status, left, &self.own, self.view, &self.observed.moves);
+        let under_way = self.moves(&begun);
+        if left.moves.is_empty() && !under_way && begun.moves.is_empty() {
+            return self.nothing_left(left.planned, status);
+        }
+        let waits = held.filter(|_| !left.moves.is_empty());
         status.state = match &waits {
             Some(_) if under_way => RebalanceState::Moving,
             Some(_) if self.unapproved().is_some() => RebalanceState::WaitingForApproval,
             Some(_) => RebalanceState::Waiting,
             None => RebalanceState::Moving,
         };
-        let first = planned.plan.moves.first().map(|one| one.why.to_string());
+        let first = left.moves.first().map(|one| one.why.to_string());
         let purpose = self.purpose();
         status.message = Some(match &waits {
             Some(why) => format!("{purpose}; {why}"),
             None => purpose.clone(),
         });
         let reason = match first {
-            Some(first) => format!("{purpose}: {} partitions are left ({first})", planned.plan.moves.len()),
+            Some(first) => format!("{purpose}: {} partitions are left ({first})", left.moves.len()),
             None => purpose,
         };
         // What is cancelled does not wait for what new moves wait for.
         let blocked_by = waits.filter(|_| begun.moves.is_empty());
-        Told { begun, reason, blocked_by, status }
+        Told { begun, reason, blocked_by, status, planned: None }
     }
 
     /// Nothing of it can move, or everything did.

@@ -22,7 +22,10 @@ impl World {
         for partition in &self.view().partitions {
             sizes.bytes.insert((partition.topic.clone(), partition.partition), 1000);
         }
-        self.now.moves.sizes = Sizes::Known(Arc::new(sizes));
+        // They are read anew from time to time.
+        if !matches!(self.now.moves.sizes, Sizes::Known(_)) || self.dice.one_in(4) {
+            self.now.moves.sizes = Sizes::Known(Arc::new(sizes));
+        }
         self.now.moves.throttled = self.lists.clone();
         rebalance(spec, &self.now, None)
     }
@@ -42,6 +45,12 @@ impl World {
             }
         }
         self.now.moves.remembered = told.status;
+        // One that took over knows no plan, or one of some time ago.
+        if !troubled || !self.dice.one_in(4) {
+            self.now.moves.kept = told.planned;
+        } else if self.dice.one_in(2) {
+            self.now.moves.kept = None;
+        }
         // What the status lists is the operator's from now on, also if it dies before it replaced it.
         let own = Own::read(&self.now.moves.remembered.own);
         self.others.retain(|(topic, partition)| !own.has(topic, *partition));

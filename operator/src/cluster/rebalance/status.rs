@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use odradek_crds::{LeaderBalance, PlannedMove, RebalanceStatus};
 
-use super::{Facts, Sizes, input::Planned, need::laid_out, own::Own};
+use super::{Facts, Sizes, left::Left, need::laid_out, own::Own};
 use crate::{cluster::validate::Validated, kafka::KafkaView};
 
 /// Moves that a status lists.
@@ -12,7 +12,7 @@ const SHOWN: usize = 10;
 
 /// How far the moves are. What was there from the first is taken from what the status said before, while it is the same
 /// rebalance.
-pub fn progress(status: &mut RebalanceStatus, planned: &Planned, own: &Own, view: &KafkaView, facts: &Facts) {
+pub fn progress(status: &mut RebalanceStatus, left: &Left<'_>, own: &Own, view: &KafkaView, facts: &Facts) {
     let number = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
     let under_way: Vec<(&String, i32)> =
         own.iter().filter(|(topic, partition)| view.moving.contains_key(&((*topic).clone(), *partition))).collect();
@@ -23,25 +23,23 @@ pub fn progress(status: &mut RebalanceStatus, planned: &Planned, own: &Own, view
         }
         Sizes::NotAsked | Sizes::Failed(_) => 0,
     };
-    let left = number((planned.plan.moves.len() + under_way.len()) as u64);
-    let bytes_left = number(
-        planned.plan.moves.iter().map(|one| one.bytes).sum::<u64>().saturating_add(under_way.iter().map(copied).sum()),
-    );
+    let partitions = number((left.moves.len() + under_way.len()) as u64);
+    let bytes_left =
+        number(left.moves.iter().map(|one| one.bytes).sum::<u64>().saturating_add(under_way.iter().map(copied).sum()));
     let before = Some(&facts.remembered).filter(|before| before.hash == status.hash);
     let most = |now: i64, then: fn(&RebalanceStatus) -> Option<i64>| before.and_then(then).map_or(now, |t| t.max(now));
-    let total = most(left, |before| before.partitions_total);
+    let total = most(partitions, |before| before.partitions_total);
     status.partitions_total = Some(total);
-    status.partitions_left = Some(left);
-    status.progress = Some(format!("{}/{total}", total - left));
+    status.partitions_left = Some(partitions);
+    status.progress = Some(format!("{}/{total}", total - partitions));
     status.bytes_total = Some(most(bytes_left, |before| before.bytes_total));
     status.bytes_left = Some(bytes_left);
-    status.moves = planned
-        .plan
+    status.moves = left
         .moves
         .iter()
         .take(SHOWN)
         .map(|one| PlannedMove {
-            topic: planned.topic(one).to_owned(),
+            topic: left.planned.topic(one).to_owned(),
             partition: one.partition,
             from: one.from.clone(),
             to: one.to.clone(),

@@ -170,3 +170,86 @@ fn what_is_over_is_led_by_its_first_replica_and_throttled_no_more() {
     let told = look(&cluster, &then);
     assert_eq!((told.steps.len(), told.status.own.len(), told.status.throttle), (0, 0, None));
 }
+
+/// Kafka begins what was planned.
+fn begun(observed: Observed, told: &Rebalance) -> Observed {
+    let mut observed = with_view(observed, |view| {
+        let moves = told.steps.iter().filter_map(|step| match &step.action {
+            Action::MoveReplicas(batch) if step.blocked_by.is_none() => Some(&batch.begun.moves),
+            _ => None,
+        });
+        for one in moves.flatten() {
+            let partition = &mut view.partitions[usize::try_from(one.partition).expect("small")];
+            let to = one.replicas.clone().expect("a target");
+            let only = |some: &[i32], others: &[i32]| some.iter().filter(|id| !others.contains(id)).copied().collect();
+            let way = Reassigning { adding: only(&to, &partition.replicas), removing: only(&partition.replicas, &to) };
+            partition.replicas = to.iter().chain(&way.removing).copied().collect();
+            view.moving.insert((one.topic.clone(), one.partition), way);
+        }
+    });
+    observed.moves.remembered = told.status.clone();
+    observed.moves.kept.clone_from(&told.planned);
+    observed
+}
+
+/// What is under way arrives, all of it or the first alone.
+fn arrived(observed: Observed, many: usize) -> Observed {
+    with_view(observed, |view| {
+        let moving: Vec<_> = view.moving.keys().take(many).cloned().collect();
+        for at in moving {
+            let way = view.moving.remove(&at).expect("it moves");
+            let partition = &mut view.partitions[usize::try_from(at.1).expect("small")];
+            partition.replicas.retain(|id| !way.removing.contains(id));
+            partition.in_sync = partition.replicas.clone();
+            partition.leader = partition.replicas.first().copied();
+        }
+    })
+}
+
+#[test]
+fn a_plan_is_made_once_and_holds_while_its_own_moves_go_on() {
+    let (cluster, mut observed) = grown(", autoRebalance: { concurrentMoves: 1 }");
+    let first = look(&cluster, &observed).planned.expect("a plan");
+    for _ in 0..40 {
+        let told = look(&cluster, &observed);
+        let Some(planned) = &told.planned else {
+            assert_eq!(told.status.state, RebalanceState::None);
+            let again = look(&cluster, &Observed { moves: Facts::default(), ..observed });
+            assert_eq!((again.steps, again.planned), (Vec::new(), None), "another operator finds nothing to do");
+            return;
+        };
+        assert!(Arc::ptr_eq(planned, &first) || observed.moves.kept.is_none());
+        observed.moves.kept = Some(first.clone());
+        let planned = Rebalance { planned: Some(first.clone()), ..told.clone() };
+        observed = arrived(begun(observed, &planned), 1);
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn a_plan_is_made_again_when_something_else_happened() {
+    let (cluster, observed) = grown(", autoRebalance: { concurrentMoves: 1 }");
+    let told = look(&cluster, &observed);
+    let first = told.planned.clone().expect("a plan");
+    let observed = begun(observed, &told);
+    let holds = |observed: &Observed| Arc::ptr_eq(&look(&cluster, observed).planned.expect("a plan"), &first);
+    assert!(holds(&observed));
+    let read_again = |observed: &Observed| with_sizes(observed.clone(), 1 << 20, 1 << 40);
+    assert!(holds(&read_again(&observed)), "nothing can begin, whatever the sizes");
+    assert!(!holds(&read_again(&arrived(observed.clone(), 9))), "what begins now begins by the new sizes");
+    assert!(!holds(&with_view(observed.clone(), |view| view.brokers.retain(|id| *id != 2000))));
+    assert!(!holds(&with_view(observed.clone(), |view| view.registered[0].rack = Some("zone-b".to_owned()))));
+    assert!(!holds(&with_view(observed.clone(), |view| drop(view.partitions.pop()))));
+    // Somebody reassigns a partition that the plan has not come to, or one that it has.
+    for still in [false, true] {
+        let theirs = with_view(observed.clone(), |view| {
+            let at = |p: &PartitionView| view.moving.contains_key(&(p.topic.clone(), p.partition)) == still;
+            let at = view.partitions.iter().position(at).expect("one");
+            let partition = &mut view.partitions[at];
+            partition.replicas = vec![1, 1001, 2001, 0, 1000, 2000];
+            let way = Reassigning { adding: vec![1, 1001, 2001], removing: OLD.to_vec() };
+            view.moving.insert((partition.topic.clone(), partition.partition), way);
+        });
+        assert!(!holds(&theirs), "{still}");
+    }
+}
