@@ -85,9 +85,10 @@ fn creation(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
 /// lost for the next point, which then comes with the next pod.
 fn rolls(namespace: &Namespace, load: &mut Load<'_>, killer: &mut Killer) -> Result<()> {
     let change = |threads: usize| format!(r#"{{"config":{{"num.network.threads":{threads}}}}}"#);
-    let first = ["step/after/Update", "roll/leased", "step/before/RollPod", "step/after/RollPod"];
-    let second = ["step/after/ElectLeaders", "step/before/ReleaseLease", "step/after/ReleaseLease"];
-    let rolls = [("step/before/Update", 4, &first[..]), ("step/before/ElectLeaders", 5, &second[..])];
+    let first = ["roll/leased", "step/before/RollPod", "step/after/RollPod"];
+    let second =
+        ["step/before/ElectLeaders", "step/after/ElectLeaders", "step/before/ReleaseLease", "step/after/ReleaseLease"];
+    let rolls = [("step/before/Update", 4, &first[..]), ("step/after/Update", 5, &second[..])];
     for (begin, threads, points) in rolls {
         load.during("failpoints: a roll", || {
             let pods = namespace.pod_uids()?;
