@@ -94,6 +94,9 @@ impl Controller {
         if self.rebalance.return_due.is_none_or(|due| now.mono_ms < due) {
             return;
         }
+        let leased = self.leased_brokers();
+        let mut held: BTreeSet<i32> = self.rebalance.returning.intersection(&leased).copied().collect();
+        self.rebalance.returning.retain(|broker| !leased.contains(broker));
         let mut left = self.config.rebalance_step;
         while left > 0
             && let Some(broker) = self.rebalance.returning.pop_first()
@@ -107,16 +110,28 @@ impl Controller {
             }
             left = left.saturating_sub(ready.len());
         }
-        let more = !self.rebalance.returning.is_empty();
-        self.rebalance.return_due = more.then_some(now.mono_ms + self.config.rebalance_step_ms);
+        let pause = match (self.rebalance.returning.is_empty(), held.is_empty()) {
+            (false, _) => Some(self.config.rebalance_step_ms),
+            (true, false) => Some(self.config.leader_return_ms),
+            (true, true) => None,
+        };
+        self.rebalance.returning.append(&mut held);
+        self.rebalance.return_due = pause.map(|pause| now.mono_ms + pause);
+    }
+
+    /// The brokers that somebody has a lease to restart: who has it knows when their clients have found them again, and
+    /// asks for their leaders then. Once the lease is over they return by themselves.
+    fn leased_brokers(&self) -> BTreeSet<i32> {
+        self.image.restart_lease().into_iter().flat_map(|lease| lease.broker_ids.iter().copied()).collect()
     }
 
     /// The active brokers that lead too little of what they should.
     fn imbalanced_brokers(&self) -> BTreeSet<i32> {
         let percentage = self.config.leader_imbalance_percentage as usize;
+        let leased = self.leased_brokers();
         self.image
             .brokers()
-            .filter(|broker| broker.is_active())
+            .filter(|broker| broker.is_active() && !leased.contains(&broker.id))
             .map(|broker| broker.id)
             .filter(|id| {
                 let (displaced, all) = (self.index.displaced(*id).len(), self.index.load(*id).leaders);

@@ -139,6 +139,22 @@ fn a_lease_ends_by_itself_also_after_a_fail_over() {
 }
 
 #[test]
+fn who_has_the_lease_gives_the_leaders_back() {
+    let mut cluster = four();
+    assert!(cluster.acquire("a", &[1]));
+    cluster.kill(&[1]);
+    cluster.start(1);
+    cluster.alter("t", 0, &[1, 2, 3]);
+    assert!(cluster.acquire("a", &[1]), "renewed");
+    cluster.pass_with(9_000, &[1, 2, 3, 4]);
+    assert_eq!(cluster.state("t", 0).0, 2, "its clients may not have found it again");
+    // The lease is over after ten seconds, whatever became of its holder.
+    cluster.pass_with(7_000, &[1, 2, 3, 4]);
+    assert_eq!(cluster.holder(), None);
+    assert_eq!(cluster.state("t", 0).0, 1);
+}
+
+#[test]
 fn a_verdict_costs_the_partitions_of_the_set() {
     let mut cluster = Cluster::of(5);
     cluster.create_on("own", &[&[4, 5][..]; 10]);
