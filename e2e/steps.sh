@@ -68,7 +68,7 @@ build_images() {
 
 long_images() {
   local built more
-  built=$(indented "$ROOT/images/build" operator:failpoints broker:previous-release)
+  built=$(indented "$ROOT/images/build" "$@")
   mapfile -t more <<<"$built"
   IMAGES+=("${more[@]}")
 }
