@@ -32,9 +32,12 @@ fn create(namespace: &Namespace, resources: &[Value]) -> Result<f64> {
     let share = |items: &[Value]| {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
         let mut command = Command::new("kubectl");
-        run(command.args(["--namespace", &namespace.name, "create", "--filename", "-"]), list.as_bytes())?
-            .ok()
-            .map(drop)
+        run(
+            command.args(["--namespace", &namespace.name, "create", "--validate=ignore", "--filename", "-"]),
+            list.as_bytes(),
+        )?
+        .ok()
+        .map(drop)
     };
     std::thread::scope(|scope| -> Result<()> {
         let hands: Vec<_> =
