@@ -26,7 +26,9 @@ pub use cluster_status::{
 pub use config::{Config, ConfigValue};
 pub use pod::{PodMetadata, PodTemplate, Resources};
 pub use pool::{Controllers, NodePool, Role};
-pub use rebalance::{AutoRebalance, LeaderBalance, PlannedMove, RebalanceMode, RebalanceState, RebalanceStatus};
+pub use rebalance::{
+    AutoRebalance, BrokerZone, LeaderBalance, PlannedMove, RebalanceMode, RebalanceState, RebalanceStatus,
+};
 pub use storage::{Storage, StorageType};
 pub use topic::{
     AdoptionPolicy, DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, ReplicasChange, ReplicasChangeState,

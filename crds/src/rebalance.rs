@@ -108,6 +108,24 @@ pub struct RebalanceStatus {
     /// How the leaders lie on the brokers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaders: Option<LeaderBalance>,
+    /// The brokers that do not run in their rack, or did not until a while ago.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<BrokerZone>,
+}
+
+/// A broker that does not run in the zone that is its rack, as when its node got another label.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokerZone {
+    /// Its id.
+    pub broker: i32,
+    /// The zone in which its pod was last seen to run.
+    pub runs_in: String,
+    /// Since when.
+    pub since: String,
+    /// The zone that its replicas are placed by, where it is not its rack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_as: Option<String>,
 }
 
 /// What the operator does with replicas.

@@ -1,15 +1,16 @@
-//! Racks held against the zones where pods really are, and zones that vanished. Pure: nothing is moved for it.
+//! Racks held against the zones where pods really are, and zones that vanished. Pure. What is moved for it:
+//! `rebalance/zones.rs`.
 //!
 //! A broker's rack is the zone that its set is pinned to, on every version of Kubernetes, and no broker needs to read
 //! nodes for that. A pod's real zone is what its node's label says now; where the operator may not read nodes, what
 //! Kubernetes 1.35 and later copied from the node to the pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Node;
 use odradek_crds::Role;
 
-use super::{observe::Observed, pods::PodView, safety::view, validate::Validated};
+use super::{observe::Observed, pods::PodView, rebalance::zones::SETTLED, safety::view, validate::Validated};
 use crate::{
     conditions::{Truth, Verdict},
     nodes::{is_ready, zone_of},
@@ -57,8 +58,11 @@ pub fn real_zone<'a>(pod: &'a PodView, nodes: &BTreeMap<&str, &'a Node>, topolog
     node.and_then(|node| zone_of(node, topology_key)).or(pod.zone.as_deref())
 }
 
-/// Brokers whose rack is not where they run; and how many could be looked at.
-pub fn drifted(cluster: &Validated, observed: &Observed) -> (Vec<Drift>, usize) {
+/// Where the pods of brokers run, as far as it is known.
+pub fn real_zones<'a>(cluster: &Validated, observed: &'a Observed) -> BTreeMap<i32, &'a str> {
+    if cluster.zones.is_empty() {
+        return BTreeMap::new();
+    }
     let nodes: BTreeMap<&str, &Node> = observed
         .nodes
         .all()
@@ -66,7 +70,13 @@ pub fn drifted(cluster: &Validated, observed: &Observed) -> (Vec<Drift>, usize) 
         .iter()
         .filter_map(|node| Some((node.metadata.name.as_deref()?, node)))
         .collect();
-    let pods: BTreeMap<&str, &PodView> = observed.pods.iter().map(|pod| (pod.name.as_str(), pod)).collect();
+    let zone = |pod: &'a PodView| Some((pod.id, real_zone(pod, &nodes, &cluster.topology_key)?));
+    observed.pods.iter().filter(|pod| pod.broker).filter_map(zone).collect()
+}
+
+/// Brokers whose rack is not where they run; and how many could be looked at.
+pub fn drifted(cluster: &Validated, observed: &Observed) -> (Vec<Drift>, usize) {
+    let real = real_zones(cluster, observed);
     let racks: BTreeMap<i32, &str> = view(cluster, observed)
         .map(|view| {
             view.registered.iter().map(|broker| (broker.id, broker.rack.as_deref().unwrap_or_default())).collect()
@@ -76,9 +86,8 @@ pub fn drifted(cluster: &Validated, observed: &Observed) -> (Vec<Drift>, usize) 
     let mut known = 0;
     for set in cluster.pools.iter().filter(|pool| pool.has(Role::Broker)).flat_map(|pool| &pool.sets) {
         let Some(pinned) = &set.zone else { continue };
-        for (id, name) in set.pods() {
-            let real = pods.get(name.as_str()).and_then(|pod| real_zone(pod, &nodes, &cluster.topology_key));
-            let rack = racks.get(&id).copied();
+        for id in set.ids() {
+            let (real, rack) = (real.get(&id).copied(), racks.get(&id).copied());
             known += usize::from(real.is_some() && rack.is_some());
             let other = |is: Option<&str>| is.filter(|is| is != pinned).map(str::to_owned);
             let (runs_in, registered) = (other(real), other(rack));
@@ -124,7 +133,8 @@ fn aligned(cluster: &Validated, observed: &Observed) -> Verdict {
     let brokers: i32 = cluster.pools.iter().filter(|pool| pool.has(Role::Broker)).map(|pool| pool.replicas()).sum();
     let brokers = usize::try_from(brokers).unwrap_or_default();
     if !drifts.is_empty() {
-        let message = format!("{}. Nothing is moved for it", listed(drifts.iter().map(ToString::to_string)));
+        let told = listed(drifts.iter().map(ToString::to_string));
+        let message = format!("{told}. {}", consequence(&drifts, observed, &cluster.topology_key));
         return Verdict::new(ALIGNED, false, "RackDrift", message);
     }
     if known < brokers {
@@ -133,6 +143,32 @@ fn aligned(cluster: &Validated, observed: &Observed) -> Verdict {
         return Verdict::new(ALIGNED, Truth::Unknown, "Unknown", message);
     }
     Verdict::new(ALIGNED, true, "Aligned", "Every broker runs in the zone that is its rack")
+}
+
+/// What becomes of it, and what a person should do.
+fn consequence(drifts: &[Drift], observed: &Observed, topology_key: &str) -> String {
+    let elsewhere: Vec<&Drift> = drifts.iter().filter(|drift| drift.runs_in.is_some()).collect();
+    if elsewhere.is_empty() {
+        return "Nothing is moved for it: a broker takes its rack when it starts".to_owned();
+    }
+    let minutes = SETTLED.as_mins();
+    let mut text = format!(
+        "What runs in a zone for {minutes} minutes counts as there, and replicas that share a zone by it are moved as \
+         spec.autoRebalance says"
+    );
+    let Some(nodes) = observed.nodes.all() else { return text };
+    let mut zones: BTreeSet<&str> = elsewhere.iter().map(|drift| drift.pinned.as_str()).collect();
+    zones.retain(|zone| !nodes.iter().any(|node| zone_of(node, topology_key) == Some(*zone)));
+    if !zones.is_empty() {
+        let zones: Vec<&str> = zones.into_iter().collect();
+        let zones = zones.join(", ");
+        text.push_str(&format!(
+            ". Their StatefulSets only run them in {zones}, which no node carries: pods that stop do not come back. Give \
+             the nodes their label back, or leave {zones} out of spec.rack.zones, so that brokers of other zones take \
+             their place"
+        ));
+    }
+    text
 }
 
 fn present(cluster: &Validated, observed: &Observed) -> Verdict {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use odradek_placement::plan::{self, Broker, Disk, Mode, Move, Options, Partitions, Plan, PlanError};
+use odradek_placement::plan::{self, Broker, Disk, Mode, Move, Options, Partitions, Plan, PlanError, TopicGoal};
 
 use super::{
     need::{Need, laid_out, racks, target, way},
@@ -51,6 +51,7 @@ pub enum About {
 pub struct Basis {
     emptied: BTreeSet<i32>,
     filling: BTreeSet<i32>,
+    aligning: bool,
     /// Each with its rack, whether it is up, and whether it leaves.
     brokers: Vec<(i32, Option<String>, bool, bool)>,
 }
@@ -62,6 +63,7 @@ impl Basis {
         Basis {
             emptied: need.emptied.clone(),
             filling: need.filling.clone(),
+            aligning: !need.aligned.is_empty(),
             brokers: brokers.map(|b| (b.id, b.rack.map(str::to_owned), b.alive, b.leaving)).collect(),
         }
     }
@@ -83,7 +85,7 @@ impl Planned {
 fn brokers<'a>(
     cluster: &'a Validated,
     view: &'a KafkaView,
-    need: &Need,
+    need: &'a Need,
     sizes: Option<&ReplicaSizes>,
 ) -> Vec<Broker<'a>> {
     let racks = racks(cluster);
@@ -93,7 +95,7 @@ fn brokers<'a>(
         let disk = sizes.and_then(|sizes| sizes.disks.get(&id));
         Broker {
             id,
-            rack: rack.or_else(|| racks.get(&id).copied().flatten()),
+            rack: need.counts_as(id).or(rack).or_else(|| racks.get(&id).copied().flatten()),
             alive: view.brokers.contains(&id),
             leaving: need.leaving.contains(&id),
             disk: disk.map(|d| Disk { size: d.size, used: d.size.saturating_sub(d.free) }),
@@ -133,8 +135,13 @@ pub fn planned(
     let brokers = brokers(cluster, view, need, Some(sizes));
     let ids = laid_out(cluster);
     let emptying = !need.emptied.is_empty();
+    let aligning = !emptying && need.filling.is_empty();
+    let crowded = if aligning { crowded(cluster, view, need, &partitions) } else { BTreeSet::new() };
     let mode = if emptying {
         Mode::RemoveBrokers(need.emptied.intersection(&ids).copied().collect())
+    } else if aligning {
+        let topics: BTreeSet<u32> = crowded.iter().map(|(topic, _)| *topic).collect();
+        Mode::Topics(topics.into_iter().map(|topic| TopicGoal { topic, replication_factor: None }).collect())
     } else {
         Mode::AddBrokers(need.filling.intersection(&ids).copied().collect())
     };
@@ -157,8 +164,19 @@ pub fn planned(
                 || on_its_way.is_some_and(|way| way.adding.iter().any(|id| need.leaving.contains(id)))
         });
     }
+    if aligning {
+        // Others of the same topics are no business of it.
+        plan.moves.retain(|one| crowded.contains(&(one.topic, one.partition)));
+    }
     let about = about(&plan, &partitions);
     Ok(Planned { plan, partitions, about, basis: Basis::of(cluster, view, need), sizes: sizes.clone() })
+}
+
+/// The partitions that share a zone by where their brokers run.
+fn crowded(cluster: &Validated, view: &KafkaView, need: &Need, partitions: &Partitions) -> BTreeSet<(u32, i32)> {
+    let counted = need.counted(cluster, view);
+    let all = view.partitions.iter().enumerate().filter(|(_, one)| !counted.crowded(view, one).is_empty());
+    all.map(|(at, _)| (partitions.topic_of(at), partitions.partition_of(at))).collect()
 }
 
 fn about(plan: &Plan, partitions: &Partitions) -> Vec<About> {

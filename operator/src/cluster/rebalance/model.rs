@@ -3,8 +3,9 @@
 //! Whatever happens: no partition has fewer replicas than before, what a person began and set stays as it is, and in
 //! the end every broker has its share, the preferred replicas lead, and no throttle is left.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use odradek_crds::RebalanceState;
 use proptest::prelude::*;
 
 use super::{

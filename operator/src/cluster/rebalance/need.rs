@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use odradek_crds::{RebalanceStatus, Role};
+use odradek_crds::{BrokerZone, RebalanceStatus, Role};
 
+use super::zones::{self, Counted};
 use crate::{
-    cluster::{leave, observe::Observed, safety::view, validate::Validated},
+    cluster::{leave, observe::Observed, rack, safety::view, validate::Validated},
     kafka::{KafkaView, PartitionView},
 };
 
@@ -19,6 +20,12 @@ pub struct Need {
     pub leaving: BTreeSet<i32>,
     /// Brokers that get their share.
     pub filling: BTreeSet<i32>,
+    /// Brokers that run in another zone than their rack, or did, and share a zone with other replicas for it.
+    pub aligned: BTreeSet<i32>,
+    /// The partitions that do.
+    pub crowded: usize,
+    /// Brokers that do not run in their rack.
+    pub zones: Vec<BrokerZone>,
     /// Why nothing new is moved off the brokers that are emptied.
     pub held: Option<String>,
 }
@@ -26,7 +33,34 @@ pub struct Need {
 impl Need {
     /// Whether nothing has to move.
     pub fn is_empty(&self) -> bool {
-        self.emptied.is_empty() && self.filling.is_empty()
+        self.emptied.is_empty() && self.filling.is_empty() && self.aligned.is_empty()
+    }
+
+    /// The rack of each broker: the zone that it counts as.
+    pub fn racks<'a>(&'a self, cluster: &'a Validated) -> BTreeMap<i32, Option<&'a str>> {
+        let mut racks = racks(cluster);
+        for zone in &self.zones {
+            if let (Some(rack), Some(counts_as)) = (racks.get_mut(&zone.broker), &zone.counts_as) {
+                *rack = Some(counts_as);
+            }
+        }
+        racks
+    }
+
+    /// The brokers that count as where they run, or are back in their racks, and may be closer to others for it.
+    pub fn settled(&self, cluster: &Validated) -> BTreeSet<i32> {
+        let racks = racks(cluster);
+        self.zones.iter().filter(|zone| zones::is_settled(zone, &racks)).map(|zone| zone.broker).collect()
+    }
+
+    /// The zone that a broker counts as, where that is not its rack.
+    pub fn counts_as(&self, id: i32) -> Option<&str> {
+        self.zones.iter().find(|zone| zone.broker == id).and_then(|zone| zone.counts_as.as_deref())
+    }
+
+    /// Which partitions are closer together than they have to be.
+    pub fn counted<'a>(&'a self, cluster: &'a Validated, view: &KafkaView) -> Counted<'a> {
+        Counted::of(self.racks(cluster), self.settled(cluster), view, &self.leaving)
     }
 }
 
@@ -36,12 +70,14 @@ pub fn laid_out(cluster: &Validated) -> BTreeSet<i32> {
     pools.flat_map(|pool| &pool.sets).flat_map(|set| set.ids()).collect()
 }
 
-/// What has to move, by what the brokers say and what was begun before; `next` is the broker that leaves next, if it may.
+/// What has to move, by what the brokers say and what was begun before; `next` is the broker that leaves next, if it may,
+/// and `zones` are the brokers that do not run in their racks.
 pub fn need(
     cluster: &Validated,
     view: &KafkaView,
     remembered: &RebalanceStatus,
     next: Result<Option<i32>, String>,
+    zones: Vec<BrokerZone>,
 ) -> Need {
     let laid_out = laid_out(cluster);
     let counts = Counts::of(view);
@@ -61,15 +97,32 @@ pub fn need(
     // One that was to go and stays after all may have given a part away already.
     let back = |id: &i32| remembered.leaving.contains(id);
     let is_up = |id: &i32| view.brokers.contains(id);
+    let mut need = Need { emptied, held, leaving: going.union(&gone).copied().collect(), zones, ..Need::default() };
+    let racks = need.racks(cluster);
     let filling =
-        staying.iter().filter(|id| begun(id) || is_up(id) && (back(id) || counts.is_new(**id, &staying, cluster)));
-    Need { emptied, held, filling: filling.copied().collect(), leaving: going.union(&gone).copied().collect() }
+        staying.iter().filter(|id| begun(id) || is_up(id) && (back(id) || counts.is_new(**id, &staying, &racks)));
+    need.filling = filling.copied().collect();
+    let counted = need.counted(cluster, view);
+    let mut crowded = 0;
+    let mut aligned = BTreeSet::new();
+    if !counted.is_empty() {
+        for partition in &view.partitions {
+            let whose = counted.crowded(view, partition);
+            crowded += usize::from(!whose.is_empty());
+            aligned.extend(whose);
+        }
+    }
+    zones::forget(&mut need.zones, &self::racks(cluster), &aligned);
+    Need { crowded, aligned, ..need }
 }
 
 /// The same, of what was observed; nothing while the brokers cannot be asked.
 pub fn needed(cluster: &Validated, observed: &Observed) -> Need {
     let next = leave::to_empty(cluster, observed);
-    view(cluster, observed).map(|view| need(cluster, view, &observed.moves.remembered, next)).unwrap_or_default()
+    let Ok(view) = view(cluster, observed) else { return Need::default() };
+    let remembered = &observed.moves.remembered;
+    let zones = zones::zones(&racks(cluster), &rack::real_zones(cluster, observed), &remembered.zones, observed.now);
+    need(cluster, view, remembered, next, zones)
 }
 
 /// Replicas of each broker.
@@ -96,8 +149,7 @@ impl Counts {
     }
 
     /// Whether a broker has less than half of its share: one that just came, as no topics that come and go make it.
-    fn is_new(&self, id: i32, staying: &BTreeSet<i32>, cluster: &Validated) -> bool {
-        let racks = racks(cluster);
+    fn is_new(&self, id: i32, staying: &BTreeSet<i32>, racks: &BTreeMap<i32, Option<&str>>) -> bool {
         let rack = racks.get(&id).copied().flatten();
         let beside = staying.iter().filter(|other| racks.get(other).copied().flatten() == rack).count();
         let all: usize = self.then.values().sum();
@@ -157,7 +209,7 @@ mod tests {
 
     fn filled(replicas: &[&[i32]], remembered: &RebalanceStatus) -> Vec<i32> {
         let (cluster, view) = view(replicas);
-        need(&cluster, &view, remembered, Ok(None)).filling.into_iter().collect()
+        need(&cluster, &view, remembered, Ok(None), Vec::new()).filling.into_iter().collect()
     }
 
     #[test]
@@ -188,13 +240,13 @@ mod tests {
             let way = crate::kafka::Reassigning { adding: vec![1, 1001, 2001], removing: old.to_vec() };
             view.moving.insert(("t".to_owned(), partition.partition), way);
         }
-        assert!(need(&cluster, &view, &RebalanceStatus::default(), Ok(None)).is_empty());
+        assert!(need(&cluster, &view, &RebalanceStatus::default(), Ok(None), Vec::new()).is_empty());
     }
 
     #[test]
     fn brokers_that_are_no_part_of_the_cluster_are_emptied() {
         let (cluster, view) = view(&[&[0, 1000, 7], &[1, 1001, 2000], &[0, 1, 2001]]);
-        let need = need(&cluster, &view, &RebalanceStatus::default(), Ok(None));
+        let need = need(&cluster, &view, &RebalanceStatus::default(), Ok(None), Vec::new());
         assert_eq!((need.emptied, need.leaving), (BTreeSet::from([7]), BTreeSet::from([7])));
     }
 
@@ -203,6 +255,9 @@ mod tests {
         let old: &[i32] = &[0, 1000, 2000];
         let (cluster, mut view) = view(&[old; 8]);
         view.brokers.retain(|id| *id != 1001);
-        assert_eq!(need(&cluster, &view, &RebalanceStatus::default(), Ok(None)).filling, BTreeSet::from([1, 2001]));
+        assert_eq!(
+            need(&cluster, &view, &RebalanceStatus::default(), Ok(None), Vec::new()).filling,
+            BTreeSet::from([1, 2001])
+        );
     }
 }

@@ -1,16 +1,18 @@
 use std::sync::Arc;
 
+use odradek_crds::RebalanceState;
+
 use super::*;
 use crate::{
     cluster::fixtures::{all_there, valid, with_view},
     kafka::{DiskUse, KafkaFailure, PartitionView, Reassigning, ReplicaSizes},
 };
 
-const SIX: &str = "nodePools: [{ name: broker, replicas: 6 }]";
-const OLD: [i32; 3] = [0, 1000, 2000];
+pub(super) const SIX: &str = "nodePools: [{ name: broker, replicas: 6 }]";
+pub(super) const OLD: [i32; 3] = [0, 1000, 2000];
 
 /// Six brokers of which three just came, and eight partitions of 1 MiB on the others.
-fn grown(more: &str) -> (Validated, Observed) {
+pub(super) fn grown(more: &str) -> (Validated, Observed) {
     let cluster = valid(&format!("{{ {SIX}{more} }}"));
     let observed = with_view(all_there(&cluster), |view| {
         let partition = |n: i32| PartitionView {
@@ -25,7 +27,7 @@ fn grown(more: &str) -> (Validated, Observed) {
     (cluster, with_sizes(observed, 1 << 20, 1 << 40))
 }
 
-fn with_sizes(mut observed: Observed, bytes: u64, free: u64) -> Observed {
+pub(super) fn with_sizes(mut observed: Observed, bytes: u64, free: u64) -> Observed {
     let mut sizes = ReplicaSizes::default();
     sizes.bytes.extend((0..8).map(|n| (("t".to_owned(), n), bytes)));
     sizes.disks.extend([0, 1, 1000, 1001, 2000, 2001].map(|id| (id, DiskUse { size: free, free })));
@@ -33,11 +35,11 @@ fn with_sizes(mut observed: Observed, bytes: u64, free: u64) -> Observed {
     observed
 }
 
-fn look(cluster: &Validated, observed: &Observed) -> Rebalance {
+pub(super) fn look(cluster: &Validated, observed: &Observed) -> Rebalance {
     rebalance(cluster, observed, None)
 }
 
-fn batch(told: &Rebalance) -> &MoveBatch {
+pub(super) fn batch(told: &Rebalance) -> &MoveBatch {
     let found = told.steps.iter().find_map(|step| match &step.action {
         Action::MoveReplicas(batch) if step.blocked_by.is_none() => Some(batch),
         _ => None,
@@ -45,7 +47,7 @@ fn batch(told: &Rebalance) -> &MoveBatch {
     found.unwrap_or_else(|| panic!("nothing moves: {told:#?}"))
 }
 
-fn blocked(told: &Rebalance) -> &str {
+pub(super) fn blocked(told: &Rebalance) -> &str {
     let found = told.steps.iter().find_map(|step| step.blocked_by.as_deref());
     found.unwrap_or_else(|| panic!("nothing is blocked: {told:#?}"))
 }
@@ -172,7 +174,7 @@ fn what_is_over_is_led_by_its_first_replica_and_throttled_no_more() {
 }
 
 /// Kafka begins what was planned.
-fn begun(observed: Observed, told: &Rebalance) -> Observed {
+pub(super) fn begun(observed: Observed, told: &Rebalance) -> Observed {
     let mut observed = with_view(observed, |view| {
         let moves = told.steps.iter().filter_map(|step| match &step.action {
             Action::MoveReplicas(batch) if step.blocked_by.is_none() => Some(&batch.begun.moves),
@@ -193,7 +195,7 @@ fn begun(observed: Observed, told: &Rebalance) -> Observed {
 }
 
 /// What is under way arrives, all of it or the first alone.
-fn arrived(observed: Observed, many: usize) -> Observed {
+pub(super) fn arrived(observed: Observed, many: usize) -> Observed {
     with_view(observed, |view| {
         let moving: Vec<_> = view.moving.keys().take(many).cloned().collect();
         for at in moving {
@@ -204,52 +206,4 @@ fn arrived(observed: Observed, many: usize) -> Observed {
             partition.leader = partition.replicas.first().copied();
         }
     })
-}
-
-#[test]
-fn a_plan_is_made_once_and_holds_while_its_own_moves_go_on() {
-    let (cluster, mut observed) = grown(", autoRebalance: { concurrentMoves: 1 }");
-    let first = look(&cluster, &observed).planned.expect("a plan");
-    for _ in 0..40 {
-        let told = look(&cluster, &observed);
-        let Some(planned) = &told.planned else {
-            assert_eq!(told.status.state, RebalanceState::None);
-            let again = look(&cluster, &Observed { moves: Facts::default(), ..observed });
-            assert_eq!((again.steps, again.planned), (Vec::new(), None), "another operator finds nothing to do");
-            return;
-        };
-        assert!(Arc::ptr_eq(planned, &first) || observed.moves.kept.is_none());
-        observed.moves.kept = Some(first.clone());
-        let planned = Rebalance { planned: Some(first.clone()), ..told.clone() };
-        observed = arrived(begun(observed, &planned), 1);
-    }
-    panic!("it never ends");
-}
-
-#[test]
-fn a_plan_is_made_again_when_something_else_happened() {
-    let (cluster, observed) = grown(", autoRebalance: { concurrentMoves: 1 }");
-    let told = look(&cluster, &observed);
-    let first = told.planned.clone().expect("a plan");
-    let observed = begun(observed, &told);
-    let holds = |observed: &Observed| Arc::ptr_eq(&look(&cluster, observed).planned.expect("a plan"), &first);
-    assert!(holds(&observed));
-    let read_again = |observed: &Observed| with_sizes(observed.clone(), 1 << 20, 1 << 40);
-    assert!(holds(&read_again(&observed)), "nothing can begin, whatever the sizes");
-    assert!(!holds(&read_again(&arrived(observed.clone(), 9))), "what begins now begins by the new sizes");
-    assert!(!holds(&with_view(observed.clone(), |view| view.brokers.retain(|id| *id != 2000))));
-    assert!(!holds(&with_view(observed.clone(), |view| view.registered[0].rack = Some("zone-b".to_owned()))));
-    assert!(!holds(&with_view(observed.clone(), |view| drop(view.partitions.pop()))));
-    // Somebody reassigns a partition that the plan has not come to, or one that it has.
-    for still in [false, true] {
-        let theirs = with_view(observed.clone(), |view| {
-            let at = |p: &PartitionView| view.moving.contains_key(&(p.topic.clone(), p.partition)) == still;
-            let at = view.partitions.iter().position(at).expect("one");
-            let partition = &mut view.partitions[at];
-            partition.replicas = vec![1, 1001, 2001, 0, 1000, 2000];
-            let way = Reassigning { adding: vec![1, 1001, 2001], removing: OLD.to_vec() };
-            view.moving.insert((partition.topic.clone(), partition.partition), way);
-        });
-        assert!(!holds(&theirs), "{still}");
-    }
 }

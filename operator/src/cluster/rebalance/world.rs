@@ -1,6 +1,6 @@
 //! The cluster that `model` runs: what Kafka makes of reassignments, what happens by itself, and what goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         validate::validate,
     },
     kafka::{
-        PartitionView, Reassigning, ThrottledReplicas,
+        KafkaView, PartitionView, Reassigning, ThrottledReplicas,
         moves::{FOLLOWER_REPLICAS, LEADER_REPLICAS},
     },
 };
