@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{Namespace, condition, in_namespace, kubectl};
+use odradek_e2e::kubernetes::{AddedNode, Load, Namespace, condition, in_namespace, kubectl};
+use odradek_e2e::wait;
 use serde_json::Value;
+
+use super::scale::{ask, replicas, settled};
 
 const LONG: Duration = Duration::from_secs(60);
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -16,8 +19,8 @@ struct Relabelled {
 }
 
 impl Relabelled {
-    fn new(node: &str, zone: &str) -> Result<Relabelled> {
-        kubectl(&["label", "node", node, "--overwrite", &format!("{ZONE}=elsewhere")])?;
+    fn new(node: &str, zone: &str, other: &str) -> Result<Relabelled> {
+        kubectl(&["label", "node", node, "--overwrite", &format!("{ZONE}={other}")])?;
         Ok(Relabelled { node: node.to_owned(), zone: zone.to_owned() })
     }
 }
@@ -55,7 +58,7 @@ fn a_broker_that_runs_outside_of_its_rack_and_a_lost_zone_are_told() -> Result<(
         let rack = broker["rack"].as_str().context("its rack")?;
         let pods = namespace.pod_uids()?;
         {
-            let _relabelled = Relabelled::new(node, rack)?;
+            let _relabelled = Relabelled::new(node, rack, "elsewhere")?;
             let told = wait_told(namespace, "RackAligned", "False")?;
             ensure!(told.contains(&format!("broker {id} of {rack} runs in elsewhere")), "{told}");
             // On a Kubernetes with one node a zone, the zone went with it.
@@ -68,6 +71,49 @@ fn a_broker_that_runs_outside_of_its_rack_and_a_lost_zone_are_told() -> Result<(
         wait_told(namespace, "RackAligned", "True")?;
         wait_told(namespace, "ZonesPresent", "True")?;
         ensure!(namespace.pod_uids()? == pods, "something was moved");
+        Ok(())
+    })
+}
+
+/// Nodes change their zone for longer than a mistake lasts: replicas that share a zone since then are moved, and no more.
+#[test]
+#[ignore = "minutes: make test-long"]
+fn replicas_that_share_a_zone_since_a_node_changed_it_are_moved() -> Result<()> {
+    in_namespace("rack-drift", |namespace| {
+        namespace.demo_cluster()?;
+        let mut load = Load::on_orders(namespace, 500)?;
+        let _node = AddedNode::in_zone("zone-a")?;
+        ask(namespace, 4)?;
+        settled(namespace, 4)?;
+        let node_of = |id: i32| -> Result<String> {
+            let pod = namespace.get(&format!("pod/{}", namespace.broker_pod(id)?))?;
+            Ok(pod["spec"]["nodeName"].as_str().context("no node")?.to_owned())
+        };
+        let node = node_of(0)?;
+        ensure!(node != node_of(1)?, "both brokers of zone-a run on {node}");
+        let pods = namespace.pod_uids()?;
+        load.during("rack: a node changes its zone", || {
+            let _relabelled = Relabelled::new(&node, "zone-a", "zone-b")?;
+            wait_told(namespace, "RackAligned", "False")?;
+            let (_, before) = replicas(namespace)?;
+            ensure!(before.iter().any(|(_, _, id)| *id == 0));
+            wait::until("no replicas share a zone", Duration::from_secs(480), || {
+                std::thread::sleep(Duration::from_secs(1));
+                let (_, now) = replicas(namespace).map_err(|error| format!("{error:#}"))?;
+                let both = |(topic, partition, id): &&(String, i32, i32)| {
+                    *id == 0 && now.contains(&(topic.clone(), *partition, 1000))
+                };
+                let shared = now.iter().filter(both).count();
+                if shared == 0 {
+                    Ok(())
+                } else {
+                    Err(format!("{shared} partitions have replicas on brokers 0 and 1000"))
+                }
+            })?;
+            settled(namespace, 4).map(drop)
+        })?;
+        wait_told(namespace, "RackAligned", "True")?;
+        ensure!(namespace.pod_uids()? == pods, "pods were made anew");
         Ok(())
     })
 }

@@ -49,10 +49,10 @@ fn go_to(load: &mut Load<'_>, namespace: &Namespace, replicas: usize) -> Result<
 }
 
 /// Where replicas are: topic, partition, broker.
-type Replicas = BTreeSet<(String, i32, i32)>;
+pub(super) type Replicas = BTreeSet<(String, i32, i32)>;
 
 /// The ids of the brokers by what the brokers themselves say, and all replicas.
-fn replicas(namespace: &Namespace) -> Result<(BTreeSet<i32>, Replicas)> {
+pub(super) fn replicas(namespace: &Namespace) -> Result<(BTreeSet<i32>, Replicas)> {
     let (_forward, admin) = namespace.admin()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let brokers = runtime.block_on(admin.describe_cluster())?.brokers.iter().map(|broker| broker.id).collect();
