@@ -262,16 +262,19 @@ fn deletion(namespace: &Namespace, killer: &mut Killer) -> Result<()> {
         namespace.kubectl(&["wait", "--for=delete", &format!("kafkatopic/{topic}"), "--timeout=60s"])?;
     }
     // A cluster whose claims go with it is held until they are gone.
-    namespace.patch("kafkacluster/demo", r#"{"controllers":{"storage":{"deleteClaim":true}}}"#)?;
-    namespace.wait_object("kafkacluster/demo", SOON, |cluster| {
-        if cluster["metadata"]["finalizers"].is_array() { Ok(()) } else { Err("no finalizer yet".to_owned()) }
-    })?;
-    killer.at("finalize/sets-deleted", || {
-        kubectl(&["--namespace", &namespace.name, "delete", "kafkacluster", "demo", "--wait=false"]).map(drop)
-    })?;
-    killer.at("finalize/claims-deleted", || Ok(()))?;
-    namespace.kubectl(&["wait", "--for=delete", "kafkacluster/demo", "--timeout=60s"])?;
-    let claims = namespace.list("persistentvolumeclaims", "odradek.dev/pool=controllers")?;
-    ensure!(claims.is_empty(), "claims are left: {claims:?}");
+    for part in ["sets-deleted", "claims-deleted"] {
+        let cluster = format!("kafkacluster/{part}");
+        namespace.apply(&format!(
+            "apiVersion: odradek.dev/v1alpha1\nkind: KafkaCluster\nmetadata: {{ name: {part} }}\nspec:\n  \
+             nodePools: [{{ name: node, replicas: 1, roles: [controller, broker], storage: {{ deleteClaim: true }} }}]\n"
+        ))?;
+        namespace.wait_condition(&cluster, "Ready", "True", SOON)?;
+        let delete = ["delete", &cluster, "--wait=false"];
+        killer.at(&format!("finalize/{part}"), || namespace.kubectl(&delete).map(drop))?;
+        namespace.kubectl(&["wait", "--for=delete", &cluster, "--timeout=60s"])?;
+        let claims = namespace.list("persistentvolumeclaims", &format!("odradek.dev/cluster={part}"))?;
+        ensure!(claims.is_empty(), "claims are left: {claims:?}");
+    }
+    namespace.kubectl(&["delete", "kafkacluster", "demo", "--timeout=60s"])?;
     namespace.kubectl(&["delete", "kafkatopic", "--all", "--timeout=60s"]).map(drop)
 }
