@@ -8,10 +8,8 @@ use std::time::Instant;
 use clap::Parser;
 use odradek_probe::Mutation;
 use odradek_sim::counts::Counts;
-use odradek_sim::run::{Outcome, run, run_mutated};
+use odradek_sim::run::{FEWEST_OPERATIONS, Outcome, run, run_mutated};
 
-/// A seed with fewer client operations says too little.
-const FEWEST_OPERATIONS: u64 = 2_000;
 /// Fewer seeds need not have seen everything.
 const ENOUGH_TO_MISS: u64 = 500;
 

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use odradek_probe::Mutation;
+use odradek_probe::{Mutation, reached};
 
 use crate::client::{Acks, Admin, Client, Common, Consumer, Ledger, Producer, Setup, VoterAdmin};
 use crate::counts::Counts;
@@ -22,6 +22,9 @@ const LOOK_EVERY: u64 = 200;
 const LOAD_MAX_US: u64 = 600 * 1_000_000;
 /// How long the cluster has to come back once the faults stop, virtual.
 const RECOVERY_MAX_US: u64 = 120 * 1_000_000;
+
+/// Operations of clients that each seed comes to: with fewer it says too little.
+pub const FEWEST_OPERATIONS: u64 = 2_000;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -144,10 +147,26 @@ impl Run {
             self.faults.end_all(&mut self.world);
             self.until(RECOVERY_MAX_US, |run| recovers(&run.world, &run.clients).is_empty());
         }
+        self.more_load();
         if self.is_good() {
             self.broken.extend(recovers(&self.world, &self.clients));
         }
         self.finish()
+    }
+
+    /// What is missing where clients had to wait for so long that they came to little: another producer, without faults.
+    fn more_load(&mut self) {
+        let missing = FEWEST_OPERATIONS.saturating_sub(self.ledger.operations);
+        if missing == 0 || !self.is_good() {
+            return;
+        }
+        reached("load of its own for operations that were missing");
+        let place = FIRST_CLIENT + self.clients.len() as Place;
+        let common = Common::new(place, Rng::new(self.world.plan.seed ^ 0x10ad));
+        let topics = (0..self.world.plan.topics.len()).collect();
+        self.clients.push(Box::new(Producer::new(common, Acks::Idempotent, topics, missing as u32, 1_000_000)));
+        self.world.schedule_client(self.world.now_us + 1_000, place);
+        self.until(LOAD_MAX_US, |run| recovers(&run.world, &run.clients).is_empty());
     }
 
     fn is_good(&self) -> bool {
