@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(300);
 const TOPICS: usize = 5000;
 /// kubectl sends no more than some 50 requests a second, each of them.
 const HANDS: usize = 10;
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_secs(60);
 
 fn tell(what: &str, operator: &Operator) -> Result<f64> {
     let (share, memory) = operator.at_rest(REST)?;
