@@ -100,7 +100,7 @@ fn five_thousand_topics() -> Result<()> {
             "{TOPICS} topics: deletion asked for in {asked:.1} s, all gone after {:.1} s",
             began.elapsed().as_secs_f64()
         );
-        ensure!(share < 0.05, "{share} of a core at rest");
+        ensure!(share < 0.01, "{share} of a core at rest");
         Ok(())
     })
 }
