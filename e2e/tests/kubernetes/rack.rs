@@ -98,7 +98,6 @@ fn replicas_that_share_a_zone_since_a_node_changed_it_are_moved() -> Result<()> 
             let (_, before) = replicas(namespace)?;
             ensure!(before.iter().any(|(_, _, id)| *id == 0));
             wait::until("no replicas share a zone", Duration::from_secs(480), || {
-                std::thread::sleep(Duration::from_secs(1));
                 let (_, now) = replicas(namespace).map_err(|error| format!("{error:#}"))?;
                 let both = |(topic, partition, id): &&(String, i32, i32)| {
                     *id == 0 && now.contains(&(topic.clone(), *partition, 1000))
