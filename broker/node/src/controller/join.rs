@@ -117,7 +117,7 @@ impl ControllerNode {
             return;
         }
         let hello = Hello {
-            raft_id: self.quorum.raft_id(),
+            raft_id: self.quorum.joins_as().unwrap_or_default(),
             endpoints: self.own_endpoints(),
             auto_join: self.config.auto_join,
             in_place_only: !self.config.auto_join_newcomers,
@@ -211,6 +211,8 @@ impl ControllerNode {
             None => match former {
                 // An observer's disk was replaced: the former one is nobody any more.
                 Some(former) if former.observer => self.quorum.remove(id, &former.directory_id),
+                // It has to hear first that it is no member; the welcome tells.
+                _ if hello.raft_id == 0 => return,
                 _ if members.iter().filter(|member| member.observer).count() >= MOST_OBSERVERS => {
                     tracing::warn!(controller = id, "no observer more than the {MOST_OBSERVERS} there are");
                     return;

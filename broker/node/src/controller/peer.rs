@@ -45,7 +45,7 @@ pub(super) enum Payload {
 /// A controller introduces itself.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Hello {
-    /// Its id in the quorum's library.
+    /// Its id in the quorum's library; 0 while it may not be added under the one it has.
     #[prost(uint64, tag = "1")]
     pub raft_id: u64,
     /// Where it listens.

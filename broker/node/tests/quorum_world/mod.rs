@@ -2,77 +2,24 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+mod machine;
+mod requests;
+mod wait;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use odradek_core::metadata::rpc::{
-    ControllerRequest, ControllerResponse, FetchMetadataRequest, ForwardRequest, HeartbeatRequest,
-    RegisterBrokerRequest, Response,
-};
+use odradek_core::metadata::rpc::{ControllerResponse, Response};
 use odradek_core::time::Now;
 use odradek_log::MemDisk;
-use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerNodeConfig, Endpoint};
-use odradek_wire::messages::create_topics_request::CreatableTopic;
-use odradek_wire::messages::{CreateTopicsRequest, TopicName};
-use odradek_wire::protocol::{Encodable, StrBytes};
+use odradek_node::controller::{ControllerCommand, ControllerEvent, ControllerNode, ControllerNodeConfig};
 use prost::Message;
 
-/// Small seeded numbers.
-pub struct Rng(u64);
+pub use machine::{Machine, Rng, config, endpoint};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use requests::{fetch, forward, heartbeat, registration};
 
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-/// A controller's machine.
-pub struct Machine {
-    pub disk: MemDisk,
-    pub node: Option<ControllerNode>,
-    pub starts: u64,
-    pub config: ControllerNodeConfig,
-    pub fatal: Option<(String, i32)>,
-    pub stopped: bool,
-    /// What it told its shell of others.
-    pub addresses: BTreeMap<u64, String>,
-}
-
-impl Machine {
-    pub fn new(config: ControllerNodeConfig) -> Machine {
-        Machine {
-            disk: MemDisk::new(),
-            node: None,
-            starts: 0,
-            config,
-            fatal: None,
-            stopped: false,
-            addresses: BTreeMap::new(),
-        }
-    }
-}
-
-/// On its way.
-enum Parcel {
-    Raft { from: u64, to: u64, body: ControllerRequest },
-    Request { to: u64, request: u64, connection: u64, body: ControllerRequest },
-    Closed { to: u64, connection: u64 },
-    Shutdown { to: u64 },
-}
+use machine::Parcel;
 
 /// Controllers, their network, and a clock.
 pub struct World {
@@ -87,6 +34,8 @@ pub struct World {
     pub replies: BTreeMap<u64, ControllerResponse>,
     /// Per cent of messages between controllers that get lost.
     pub lose: u64,
+    /// Those whose messages get lost, coming and going; everybody's when there is nobody here.
+    pub loses: BTreeSet<u64>,
     /// Controllers that reach nobody, and whom nobody reaches.
     pub cut: BTreeSet<u64>,
     trace: u64,
@@ -97,17 +46,6 @@ pub struct World {
 
 pub fn fold(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-pub fn endpoint(id: u64) -> Endpoint {
-    Endpoint { name: "CONTROLLER".to_owned(), host: format!("c{id}"), port: 9093 }
-}
-
-pub fn config(id: u64, size: u64) -> ControllerNodeConfig {
-    let mut config = ControllerNodeConfig::new(id, 0..size, PathBuf::from("/meta/__cluster_metadata-0"));
-    config.controller.default_replication_factor = 3;
-    config.controller.num_partitions = 2;
-    config
 }
 
 impl World {
@@ -126,6 +64,7 @@ impl World {
             requests: 0,
             replies: BTreeMap::new(),
             lose: 0,
+            loses: BTreeSet::new(),
             cut: BTreeSet::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             leaders: BTreeMap::new(),
@@ -189,24 +128,6 @@ impl World {
         self.start(id);
     }
 
-    /// Lets time pass until the active controller has these voters, each with the disk that it has now.
-    pub fn wait_for_voters(&mut self, ids: &[u64]) {
-        for _ in 0..3_000 {
-            self.run(10);
-            let Some(active) = self.active() else { continue };
-            let voters = self.node(active).status().quorum.voters;
-            let current = voters.iter().all(|(id, voter)| {
-                let node = self.machines[id].node.as_ref();
-                node.is_some_and(|node| node.directory_id()[..] == voter.directory_id[..])
-            });
-            if current && voters.keys().eq(ids) {
-                return;
-            }
-        }
-        let status = self.active().map(|active| self.node(active).status());
-        panic!("the voters are not {ids:?}, seed {}: {status:#?}", self.seed);
-    }
-
     fn later(&mut self, parcel: Parcel) {
         let at = self.now.mono_ms + 1 + self.rng.below(5);
         self.sent += 1;
@@ -237,7 +158,8 @@ impl World {
                 }
                 ControllerCommand::Send { to, message } => {
                     self.trace = fold(self.trace, &message.encode_to_vec());
-                    if !self.rng.chance(self.lose) {
+                    let bad = self.loses.is_empty() || self.loses.contains(&id) || self.loses.contains(&to);
+                    if !(bad && self.rng.chance(self.lose)) {
                         self.later(Parcel::Raft { from: id, to, body: message });
                     }
                 }
@@ -324,176 +246,4 @@ impl World {
             Parcel::Shutdown { to } => self.handle(to, ControllerEvent::Shutdown),
         }
     }
-
-    /// Sends a request, and returns its id.
-    pub fn send(&mut self, to: u64, connection: u64, body: impl Into<ControllerRequest>) -> u64 {
-        self.requests += 1;
-        let request = self.requests;
-        self.later(Parcel::Request { to, request, connection, body: body.into() });
-        request
-    }
-
-    pub fn close(&mut self, to: u64, connection: u64) {
-        self.later(Parcel::Closed { to, connection });
-    }
-
-    pub fn shut_down(&mut self, to: u64) {
-        self.later(Parcel::Shutdown { to });
-    }
-
-    /// Sends a request, and lets time pass until it is answered, for `ms` at most.
-    pub fn ask(
-        &mut self,
-        to: u64,
-        connection: u64,
-        body: impl Into<ControllerRequest>,
-        ms: u64,
-    ) -> Option<ControllerResponse> {
-        let request = self.send(to, connection, body);
-        let until = self.now.mono_ms + ms;
-        while !self.replies.contains_key(&request) && self.step(until) {}
-        self.replies.remove(&request)
-    }
-
-    /// Asks whoever is active, as a broker does: it follows hints, and tries again.
-    pub fn ask_active(&mut self, connection: u64, body: impl Into<ControllerRequest>) -> ControllerResponse {
-        let body = body.into();
-        let mut to = self.rng.below(self.machines.len() as u64);
-        for _ in 0..600 {
-            match self.ask(to, connection, body.clone(), 500) {
-                Some(response) if response.error_code == 0 => return response,
-                Some(response) if response.leader_id >= 0 && response.leader_id as u64 != to => {
-                    to = response.leader_id as u64;
-                }
-                _ => to = (to + 1) % self.machines.len() as u64,
-            }
-            self.run(20);
-        }
-        let states = self.machines.iter().map(|(id, machine)| (id, machine.node.as_ref().map(ControllerNode::status)));
-        let states = states.collect::<Vec<_>>();
-        panic!("nobody answers {body:?}, seed {}, cut {:?}: {states:#?}", self.seed, self.cut);
-    }
-
-    pub fn active(&self) -> Option<u64> {
-        let active =
-            self.machines.iter().filter(|(_, machine)| machine.node.as_ref().is_some_and(ControllerNode::is_active));
-        active.map(|(id, _)| (self.node(*id).status().quorum.term, *id)).max().map(|active| active.1)
-    }
-
-    /// Lets time pass until one of them is active.
-    pub fn wait_for_active(&mut self) -> u64 {
-        for _ in 0..1_000 {
-            if let Some(active) = self.active() {
-                return active;
-            }
-            self.run(10);
-        }
-        panic!("no controller becomes active, seed {}", self.seed);
-    }
-
-    /// Lets time pass until all have applied the same; they must then have the same image.
-    pub fn settle(&mut self) {
-        self.lose = 0;
-        self.cut.clear();
-        for id in 0..self.machines.len() as u64 {
-            if self.machines[&id].node.is_none() {
-                self.start(id);
-                assert_eq!(self.machines[&id].fatal, None, "seed {}", self.seed);
-            }
-        }
-        for _ in 0..1_000 {
-            self.run(10);
-            let Some(active) = self.active() else { continue };
-            let last = self.node(active).status().quorum.last_index;
-            if self.machines.values().all(|machine| machine.node.as_ref().unwrap().image().offset() == last) {
-                let first = self.node(0).image();
-                for id in 1..self.machines.len() as u64 {
-                    assert!(first == self.node(id).image(), "controllers 0 and {id} differ, seed {}", self.seed);
-                }
-                return;
-            }
-        }
-        for (id, machine) in &self.machines {
-            let Some(node) = &machine.node else { continue };
-            let quorum = node.status().quorum;
-            let (leader, term, voters) = (quorum.leader, quorum.term, quorum.voters.keys().collect::<Vec<_>>());
-            println!(
-                "{id}: leader {leader:?} term {term} applied {} of {}, voters {voters:?}",
-                node.image().offset(),
-                quorum.last_index
-            );
-        }
-        panic!("the controllers do not settle, seed {}", self.seed);
-    }
-
-    /// Registers a broker, and brings it out of its fence. Returns its epoch.
-    pub fn join(&mut self, broker: i32) -> i64 {
-        let connection = 100 + broker as u64;
-        let response = self.ask_active(connection, registration(broker, ""));
-        let Some(Response::RegisterBroker(registered)) = response.response else { panic!("{response:?}") };
-        assert_eq!(registered.error_code, 0, "{registered:?}");
-        let epoch = registered.broker_epoch;
-        for _ in 0..10 {
-            let response = self.ask_active(connection, heartbeat(broker, epoch, epoch as u64));
-            let Some(Response::Heartbeat(response)) = response.response else { panic!("{response:?}") };
-            assert_eq!(response.error_code, 0);
-            if !response.is_fenced {
-                return epoch;
-            }
-        }
-        panic!("broker {broker} stays fenced, seed {}", self.seed);
-    }
-
-    /// Creates a topic; Kafka's code of the answer.
-    pub fn create_topic(&mut self, name: &str) -> i16 {
-        self.create_topic_of(name, 2)
-    }
-
-    pub fn create_topic_of(&mut self, name: &str, partitions: i32) -> i16 {
-        use odradek_wire::messages::CreateTopicsResponse;
-        use odradek_wire::protocol::Decodable;
-        let topic = CreatableTopic::default()
-            .with_name(TopicName(StrBytes::from_string(name.to_owned())))
-            .with_num_partitions(partitions)
-            .with_replication_factor(3);
-        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
-        let mut body = BytesMut::new();
-        request.encode(&mut body, 7).unwrap();
-        let response = self.ask_active(9, forward(19, 7, body.to_vec()));
-        let Some(Response::Forward(response)) = response.response else { panic!("{response:?}") };
-        assert_eq!(response.error_code, 0);
-        let mut body = bytes::Bytes::from(response.body);
-        CreateTopicsResponse::decode(&mut body, 7).unwrap().topics[0].error_code
-    }
-}
-
-pub fn registration(broker: i32, cluster_id: &str) -> RegisterBrokerRequest {
-    RegisterBrokerRequest {
-        broker_id: broker,
-        cluster_id: cluster_id.to_owned(),
-        incarnation: vec![broker as u8; 16],
-        listeners: vec![odradek_core::metadata::record::Listener {
-            name: "PLAINTEXT".to_owned(),
-            host: format!("broker-{broker}"),
-            port: 9092,
-            security_protocol: "PLAINTEXT".to_owned(),
-        }],
-        rack: None,
-        log_dirs: vec![vec![0x40 + broker as u8; 16]],
-        previous_broker_epoch: -1,
-        held_partitions: 0,
-        features: odradek_core::metadata::controller::supported_features(),
-    }
-}
-
-pub fn heartbeat(broker_id: i32, broker_epoch: i64, metadata_offset: u64) -> HeartbeatRequest {
-    HeartbeatRequest { broker_id, broker_epoch, metadata_offset, want_fence: false, want_shutdown: false }
-}
-
-pub fn forward(api_key: i32, api_version: i32, body: Vec<u8>) -> ForwardRequest {
-    ForwardRequest { api_key, api_version, body, client_id: "test".to_owned(), client_host: "/127.0.0.1".to_owned() }
-}
-
-pub fn fetch(node_id: i32, from_offset: u64, max_wait_ms: u32) -> FetchMetadataRequest {
-    FetchMetadataRequest { node_id, from_offset, max_wait_ms, leader_epoch: None }
 }

@@ -9,7 +9,7 @@ use raft::eraftpb::{ConfChange, ConfChangeType, Entry, EntryType, Message, Messa
 
 use super::Quorum;
 use crate::error::{ChangeError, QuorumError};
-use crate::member::{Control, Endpoint, Member, drawn_raft_id};
+use crate::member::{Control, Endpoint, Member, drawn_raft_id, initial_raft_id};
 
 /// An observer that lacks more entries than this is not made a voter: the quorum might have to wait for it.
 const MOST_BEHIND: u64 = 100;
@@ -36,9 +36,19 @@ impl Quorum {
         self.node.store().directory_id()
     }
 
-    /// This controller's id in the library: who adds it must name the same one.
+    /// This controller's id in the library.
     pub fn raft_id(&self) -> u64 {
         self.node.raft.id
+    }
+
+    /// The id in the library under which a leader may let this controller have the log.
+    ///
+    /// `None` for a disk that bears an initial voter's id and has not seen the quorum form: that may be the id of the
+    /// disk which it replaces, and snapshots from before its time would say so. It first has to hear who the members are,
+    /// and goes by an id of its own ([`Quorum::become_observer`]) when it is none of them.
+    pub fn joins_as(&self) -> Option<u64> {
+        let own = self.node.raft.id;
+        (self.is_formed() || own != initial_raft_id(self.config.node_id)).then_some(own)
     }
 
     /// How often this quorum was begun anew after a loss.
@@ -57,7 +67,7 @@ impl Quorum {
         self.own_member().is_some_and(|member| !member.observer)
     }
 
-    /// Lets a controller have the log. `raft_id` is what its [`Quorum::raft_id`] says.
+    /// Lets a controller have the log. `raft_id` is what its [`Quorum::joins_as`] says.
     ///
     /// # Errors
     ///

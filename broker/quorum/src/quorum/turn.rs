@@ -77,19 +77,7 @@ impl Quorum {
             return Err(failure);
         }
         self.send(messages, &mut out)?;
-        if self.is_another_disk() {
-            tracing::warn!(
-                node = self.config.node_id,
-                "the voter of this id has another disk: this controller observes until it is made a voter"
-            );
-            self.become_observer(wall_ms)?;
-        }
         Ok(out)
-    }
-
-    /// Whether the members know another disk under the library's id of this one.
-    fn is_another_disk(&self) -> bool {
-        self.own_member().is_some_and(|own| !own.directory_id.is_empty() && own.directory_id != self.directory_id())
     }
 
     fn send(&mut self, messages: Vec<Message>, out: &mut Ready) -> Result<(), QuorumError> {

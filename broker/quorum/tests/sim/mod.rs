@@ -211,19 +211,21 @@ impl Cluster {
         let node = &self.nodes[&id];
         let (own, wanted) = (directory(id, node.disks), node.wanted);
         let Some(asks) = &node.quorum else { return };
-        let raft_id = asks.raft_id();
+        let joins_as = asks.joins_as();
         let leads = self.nodes[&leader].quorum.as_ref().unwrap();
         if !leads.is_formed() {
             return;
         }
         let members = leads.members().to_vec();
         let member = members.iter().find(|member| member.is(id, &own)).cloned();
-        if member.is_none() && members.iter().any(|member| member.raft_id == raft_id) {
-            // Its id is another disk's: it was replaced.
-            self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap().become_observer(1).unwrap();
-            self.turn(id);
+        let Some(raft_id) = joins_as else {
+            // The disk bears an initial voter's id and has seen nothing of the quorum: perhaps it replaces that voter's.
+            if member.is_none() {
+                self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap().become_observer(1).unwrap();
+                self.turn(id);
+            }
             return;
-        }
+        };
         let stale = members.iter().find(|it| it.id == id && !it.is(id, &own)).cloned();
         let leads = self.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap();
         match member {
