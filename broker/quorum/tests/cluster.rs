@@ -275,3 +275,21 @@ fn the_last_voter_leads_without_a_tick_once_the_other_took_itself_out() {
     let last = cluster.nodes[&last].quorum.as_ref().unwrap();
     assert!(last.is_alone() && last.members().len() == 1);
 }
+
+#[test]
+fn a_leader_that_is_out_by_what_it_just_learnt_puts_what_was_proposed_onto_its_disk() {
+    let mut cluster = Cluster::new(2, 7);
+    let leader = cluster.settle();
+    cluster.propose(leader);
+    let leader = cluster.settle();
+    let other = 1 - leader;
+    let own = sim::directory(leader, 1);
+    cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap().remove(leader, &own).unwrap();
+    pass(&mut cluster, leader, other);
+    pass(&mut cluster, other, leader);
+    // The removal is committed here by now, and not applied.
+    let leads = cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap();
+    let index = leads.propose(vec![7; 8]).unwrap();
+    assert!(leads.ready(1).unwrap().lost_leadership);
+    assert_eq!((leads.is_voter(), leads.next_index()), (false, index + 1));
+}

@@ -52,9 +52,10 @@ impl Quorum {
                 true => ready.take_entries(),
                 false => ready.take_committed_entries(),
             };
-            self.commit(committed, &mut out)?;
             messages.extend(ready.take_persisted_messages());
             let mut light = self.node.advance(ready);
+            // Only now: the library counts what was put onto the device for a leader, which one of these may take out.
+            self.commit(committed, &mut out)?;
             if !mutated(Mutation::ApplyUncommitted) {
                 self.commit(light.take_committed_entries(), &mut out)?;
             }
