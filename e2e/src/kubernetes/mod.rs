@@ -14,7 +14,7 @@ pub use clients::{Clients, Record};
 pub use compare::compare;
 pub use kubectl::{Forward, kubectl, kubectl_json, zones};
 pub use load::Load;
-pub use namespace::{Namespace, in_namespace};
+pub use namespace::{Namespace, in_namespace, in_namespace_alone};
 pub use nodes::{AddedNode, cluster_tool, node_in};
 pub use operator::{Operator, OtherImage, Usage};
 pub use producer::{Produced, Producer};

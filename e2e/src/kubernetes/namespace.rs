@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,7 +13,7 @@ use super::{Forward, kubectl, kubectl_json, name, state, uid};
 use crate::tools::{root, run};
 use crate::wait;
 
-/// How long the namespace may take to go, with brokers that stop in an orderly way.
+/// How long namespaces may take to go, with brokers that stop in an orderly way.
 const GONE: Duration = Duration::from_secs(120);
 
 /// A namespace of Kubernetes.
@@ -22,12 +23,38 @@ pub struct Namespace {
     pub name: String,
 }
 
-/// Runs a test in a namespace of its own. When it fails, the state of things goes to standard error; with
-/// `ODRADEK_E2E_KEEP` set, the namespace then stays.
+/// Tests run beside others but for those that change what is everybody's: nodes, the operator.
+static EVERYBODYS: RwLock<()> = RwLock::new(());
+
+/// Runs a test in a namespace of its own while other tests may run. When it fails, the state of things goes to standard error; with
+/// `ODRADEK_E2E_KEEP` set, the namespace then stays. Nobody waits here until the namespace has gone: `e2e/kubernetes` does
+/// for all of them, at the end.
 ///
 /// # Errors
-/// What the test says, or the namespace does not go away.
+/// What the test says.
 pub fn in_namespace(test: &str, body: impl FnOnce(&Namespace) -> Result<()>) -> Result<()> {
+    let _shared = EVERYBODYS.read().unwrap_or_else(PoisonError::into_inner);
+    run_in(test, body)
+}
+
+/// The same for a test that changes nodes or the operator, or measures: no other one runs meanwhile, and what others left
+/// has gone before it begins.
+///
+/// # Errors
+/// What the test says, or a namespace of another test does not go away.
+pub fn in_namespace_alone(test: &str, body: impl FnOnce(&Namespace) -> Result<()>) -> Result<()> {
+    let _alone = EVERYBODYS.write().unwrap_or_else(PoisonError::into_inner);
+    wait::until("namespaces of other tests go", GONE, || {
+        let all = kubectl(&["get", "namespaces", "--no-headers"]).map_err(|error| format!("{error:#}"))?;
+        match all.lines().find(|line| line.starts_with("e2e-") && line.contains("Terminating")) {
+            Some(line) => Err(line.to_owned()),
+            None => Ok(()),
+        }
+    })?;
+    run_in(test, body)
+}
+
+fn run_in(test: &str, body: impl FnOnce(&Namespace) -> Result<()>) -> Result<()> {
     let began = Instant::now();
     let namespace = Namespace::create(test)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&namespace)));
@@ -44,8 +71,7 @@ pub fn in_namespace(test: &str, body: impl FnOnce(&Namespace) -> Result<()>) -> 
     }
     let deleted = namespace.delete(failed);
     eprintln!("{test}: {:.1} s in all", began.elapsed().as_secs_f64());
-    outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
-    deleted
+    outcome.unwrap_or_else(|panic| resume_unwind(panic)).and(deleted)
 }
 
 impl Namespace {
@@ -60,15 +86,8 @@ impl Namespace {
         if failed {
             // Nothing is expected of what failed, so nothing waits for it.
             drop(self.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false"]));
-            kubectl(&["delete", "namespace", &self.name, "--wait=false"])?;
-            return Ok(());
         }
-        let timeout = format!("{}s", GONE.as_secs());
-        let gone = kubectl(&["delete", "namespace", &self.name, "--timeout", &timeout]);
-        if gone.is_err() {
-            state::tell(&self.name);
-        }
-        gone.map(drop).context("the namespace does not go away: a finalizer holds it, or a pod does not stop")
+        kubectl(&["delete", "namespace", &self.name, "--wait=false"]).map(drop)
     }
 
     /// Runs `kubectl` in the namespace.

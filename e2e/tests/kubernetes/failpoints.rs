@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use odradek_client::features::MetadataVersion;
-use odradek_e2e::kubernetes::{Load, Namespace, Operator, OtherImage, in_namespace, kubectl, name};
+use odradek_e2e::kubernetes::{Load, Namespace, Operator, OtherImage, in_namespace_alone, kubectl, name};
 use odradek_e2e::wait;
 
 use super::scale::{ask, settled};
@@ -51,7 +51,7 @@ fn the_operator_is_killed_at_every_point_and_all_is_picked_up() -> Result<()> {
     let (_image, operator) = OtherImage::set("odradek/operator:failpoints")?;
     let points: BTreeSet<String> = operator.failpoints()?.into_iter().collect();
     let mut killer = Killer { operator, killed: BTreeSet::new() };
-    in_namespace("failpoints", |namespace| {
+    in_namespace_alone("failpoints", |namespace| {
         creation(namespace, &mut killer)?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
         rolls(namespace, &mut load, &mut killer)?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{Load, Namespace, condition, in_namespace, kubectl, name};
+use odradek_e2e::kubernetes::{Load, Namespace, condition, in_namespace, in_namespace_alone, kubectl, name};
 use odradek_e2e::wait;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -16,7 +16,7 @@ const SIX: &str = "{ controllers: { replicas: 3, resources: { requests: { cpu: 5
 #[test]
 #[ignore = "long: two rolls of nine pods"]
 fn six_brokers_roll_one_by_one_and_zone_by_zone() -> Result<()> {
-    in_namespace("roll-six", |namespace| {
+    in_namespace_alone("roll-six", |namespace| {
         namespace.cluster(SIX, LONG)?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
         for (unit, threads) in [("broker", 4), ("zone", 5)] {
@@ -108,7 +108,7 @@ fn pods_that_cannot_run_are_replaced_and_hold_nothing_else_up() -> Result<()> {
 #[test]
 #[ignore = "long: a node that takes no pods"]
 fn a_roll_waits_for_a_broker_that_is_down() -> Result<()> {
-    in_namespace("roll-down", |namespace| {
+    in_namespace_alone("roll-down", |namespace| {
         namespace.demo_cluster()?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
         let down = namespace.broker_pod(1000)?;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{Namespace, Operator, in_namespace, kubectl};
+use odradek_e2e::kubernetes::{Namespace, Operator, in_namespace_alone, kubectl};
 use odradek_e2e::tools::run;
 use odradek_e2e::wait;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn ready(namespace: &Namespace, kind: &str) -> Result<usize> {
 #[test]
 #[ignore = "long: 5,000 topics"]
 fn five_thousand_topics() -> Result<()> {
-    in_namespace("many-topics", |namespace| {
+    in_namespace_alone("many-topics", |namespace| {
         namespace.demo_cluster()?;
         let operator = Operator::leading()?;
         tell("one cluster", &operator)?;
@@ -109,7 +109,7 @@ fn five_thousand_topics() -> Result<()> {
 #[test]
 #[ignore = "long: a hundred clusters"]
 fn a_hundred_clusters() -> Result<()> {
-    in_namespace("many-clusters", |namespace| {
+    in_namespace_alone("many-clusters", |namespace| {
         let cluster = |name: String, cpu: &str| {
             json!({
                 "apiVersion": "odradek.dev/v1alpha1", "kind": "KafkaCluster", "metadata": { "name": name },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{AddedNode, Load, Namespace, condition, in_namespace, kubectl};
+use odradek_e2e::kubernetes::{AddedNode, Load, Namespace, condition, in_namespace_alone, kubectl};
 use odradek_e2e::wait;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn wait_told(namespace: &Namespace, type_: &str, status: &str) -> Result<String>
 
 #[test]
 fn a_broker_that_runs_outside_of_its_rack_and_a_lost_zone_are_told() -> Result<()> {
-    in_namespace("rack", |namespace| {
+    in_namespace_alone("rack", |namespace| {
         let (cluster, _) = namespace.demo_cluster()?;
         wait_told(namespace, "RackAligned", "True")?;
         wait_told(namespace, "ZonesPresent", "True")?;
@@ -79,7 +79,7 @@ fn a_broker_that_runs_outside_of_its_rack_and_a_lost_zone_are_told() -> Result<(
 #[test]
 #[ignore = "minutes: make test-long"]
 fn replicas_that_share_a_zone_since_a_node_changed_it_are_moved() -> Result<()> {
-    in_namespace("rack-drift", |namespace| {
+    in_namespace_alone("rack-drift", |namespace| {
         namespace.demo_cluster()?;
         let mut load = Load::on_orders(namespace, 500)?;
         let _node = AddedNode::in_zone("zone-a")?;

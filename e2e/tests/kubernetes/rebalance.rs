@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use odradek_client::ConfigSource;
-use odradek_e2e::kubernetes::{Clients, Namespace, Operator, compare, in_namespace};
+use odradek_e2e::kubernetes::{Clients, Namespace, Operator, compare, in_namespace_alone};
 use serde_json::Value;
 
 use super::scale::ask;
@@ -27,7 +27,7 @@ fn rebalance(namespace: &Namespace, within: Duration, look: impl Fn(&Value) -> b
 
 #[test]
 fn a_rebalance_goes_on_after_the_operator_was_killed() -> Result<()> {
-    in_namespace("rebalance", |namespace| {
+    in_namespace_alone("rebalance", |namespace| {
         namespace.demo_cluster()?;
         namespace.orders_topic()?;
         let clients = Clients::start(namespace)?;

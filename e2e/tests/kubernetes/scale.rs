@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::kubernetes::{AddedNode, Load, Namespace, cluster_tool, condition, in_namespace, name, node_in};
+use odradek_e2e::kubernetes::{
+    AddedNode, Load, Namespace, cluster_tool, condition, in_namespace, in_namespace_alone, name, node_in,
+};
 use odradek_e2e::tools::root;
 use odradek_e2e::wait;
 use serde_json::Value;
@@ -183,7 +185,7 @@ fn the_same_ids_and_volumes_come_back() -> Result<()> {
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn one_zone_becomes_three() -> Result<()> {
-    in_namespace("scale-zones", |namespace| {
+    in_namespace_alone("scale-zones", |namespace| {
         let example = example()?;
         let in_zones = |zones: &str| example.replacen("spec:\n", &format!("spec:\n  rack:\n    zones: [{zones}]\n"), 1);
         namespace.apply(&in_zones("zone-a"))?;
@@ -248,7 +250,7 @@ fn pools_are_added_renamed_and_removed() -> Result<()> {
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn a_zone_that_is_lost_moves_nothing_and_comes_back() -> Result<()> {
-    in_namespace("scale-lost", |namespace| {
+    in_namespace_alone("scale-lost", |namespace| {
         namespace.demo_cluster()?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
         let before = brokers(namespace)?;
@@ -280,7 +282,7 @@ const NEW_ZONE: &str = "Zone_D.1";
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn a_new_zone_is_used_once_the_spec_says_so() -> Result<()> {
-    in_namespace("scale-new-zone", |namespace| {
+    in_namespace_alone("scale-new-zone", |namespace| {
         namespace.demo_cluster()?;
         namespace.orders_topic()?;
         let _node = AddedNode::in_zone(NEW_ZONE)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use odradek_client::features::{MetadataVersion, PREVIOUS_RELEASE};
-use odradek_e2e::kubernetes::{Clients, Namespace, compare, condition, in_namespace};
+use odradek_e2e::kubernetes::{Clients, Namespace, compare, condition, in_namespace_alone};
 
 const LONG: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ fn refused(namespace: &Namespace, spec: &str, says: &[&str]) -> Result<()> {
 #[test]
 #[ignore = "takes the images of two releases and three rolls: e2e/kubernetes --ignored"]
 fn an_upgrade_has_a_way_back_until_metadata_version_is_raised() -> Result<()> {
-    in_namespace("versions", |namespace| {
+    in_namespace_alone("versions", |namespace| {
         let (old, new) = (MetadataVersion::MINIMUM, MetadataVersion::LATEST);
         namespace.apply(&cluster(PREVIOUS_RELEASE, OLD_IMAGE))?;
         let back = format!(r#"{{"version":"{PREVIOUS_RELEASE}","image":"{OLD_IMAGE}"}}"#);
