@@ -2,61 +2,19 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+mod members;
+mod random;
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use odradek_log::MemDisk;
-use odradek_quorum::{Quorum, QuorumConfig, Role, StepError};
+use odradek_quorum::{Quorum, QuorumConfig, Role};
 
-/// Small seeded numbers.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// True in `percent` of all cases.
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-/// What happens, in per cent of the occasions.
-#[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    pub lose: u64,
-    pub double: u64,
-    pub delay: u64,
-    pub kill: u64,
-    pub power_loss: u64,
-    pub cut: u64,
-    pub compact: u64,
-    /// A voter is taken out, or one that is none is made one.
-    pub change: u64,
-}
-
-impl Faults {
-    pub const NONE: Faults =
-        Faults { lose: 0, double: 0, delay: 0, kill: 0, power_loss: 0, cut: 0, compact: 0, change: 0 };
-    pub const ROUGH: Faults =
-        Faults { lose: 5, double: 5, delay: 30, kill: 1, power_loss: 1, cut: 1, compact: 6, change: 0 };
-    pub const MEMBERS: Faults = Faults { change: 3, ..Faults::ROUGH };
-}
+pub use random::{Faults, Rng};
 
 /// One node: its disk stays when the process goes.
 pub struct Node {
@@ -71,13 +29,6 @@ pub struct Node {
     pub disks: u8,
     /// It is to be a voter: made one again by whoever leads.
     pub wanted: bool,
-}
-
-/// Parts of a sealed message, to see who votes for whom.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sealed {
-    #[prost(bytes = "bytes", tag = "6")]
-    message: Bytes,
 }
 
 /// The id of a node's disk.
@@ -192,71 +143,6 @@ impl Cluster {
         self.note(&[b'w', id as u8]);
     }
 
-    /// What controllers say to each other besides the library's messages: one that is no member says so to the leader,
-    /// which lets it have the log, and makes it a voter in the place of its former disk when it is to be one.
-    pub fn hello(&mut self, id: u64) {
-        let Some(leader) = self.leader() else { return };
-        if leader == id {
-            let own = directory(id, self.nodes[&id].disks);
-            if !self.nodes[&id].wanted {
-                let leads = self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap();
-                self.changes.1 += u64::from(leads.remove(id, &own).is_ok());
-                self.turn(id);
-            }
-            return;
-        }
-        if self.cut.contains(&id) != self.cut.contains(&leader) {
-            return;
-        }
-        let node = &self.nodes[&id];
-        let (own, wanted) = (directory(id, node.disks), node.wanted);
-        let Some(asks) = &node.quorum else { return };
-        let joins_as = asks.joins_as();
-        let leads = self.nodes[&leader].quorum.as_ref().unwrap();
-        if !leads.is_formed() {
-            return;
-        }
-        let members = leads.members().to_vec();
-        let member = members.iter().find(|member| member.is(id, &own)).cloned();
-        let Some(raft_id) = joins_as else {
-            // The disk bears an initial voter's id and has seen nothing of the quorum: perhaps it replaces that voter's.
-            if member.is_none() {
-                self.nodes.get_mut(&id).unwrap().quorum.as_mut().unwrap().become_observer(1).unwrap();
-                self.turn(id);
-            }
-            return;
-        };
-        let stale = members.iter().find(|it| it.id == id && !it.is(id, &own)).cloned();
-        let leads = self.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap();
-        match member {
-            _ if stale.as_ref().is_some_and(|stale| stale.observer) => {
-                drop(leads.remove(id, &stale.as_ref().unwrap().directory_id));
-            }
-            None => drop(leads.add_observer(id, Bytes::copy_from_slice(&own), raft_id, Vec::new())),
-            // It took another id in the library since.
-            Some(member) if member.observer && member.raft_id != raft_id => drop(leads.remove(id, &own)),
-            Some(member) if member.observer && wanted => match stale {
-                Some(stale) => drop(leads.remove(id, &stale.directory_id)),
-                None => self.changes.0 += u64::from(leads.add_voter(id, &own).is_ok()),
-            },
-            Some(member) if !member.observer && !wanted => {
-                self.changes.1 += u64::from(leads.remove(id, &own).is_ok());
-            }
-            Some(_) => {}
-        }
-        self.turn(leader);
-    }
-
-    /// A controller of a settled quorum loses its disk, when the quorum can bear that.
-    pub fn wipe_one(&mut self) {
-        let id = self.rng.below(self.nodes.len() as u64);
-        let voters = self.nodes.values().filter(|node| node.wanted).count();
-        if !self.nodes[&id].wanted || voters >= 3 {
-            self.changes.2 += 1;
-            self.wipe(id);
-        }
-    }
-
     fn note(&mut self, bytes: &[u8]) {
         self.trace = fold(self.trace, bytes);
     }
@@ -329,138 +215,5 @@ impl Cluster {
         let data = Bytes::copy_from_slice(&hash.to_be_bytes());
         quorum.compact(index, data, 1).unwrap();
         self.turn(id);
-    }
-
-    fn deliver(&mut self, from: u64, to: u64, message: &Bytes) {
-        if self.cut.contains(&from) != self.cut.contains(&to) {
-            return;
-        }
-        self.note(&[b'd', from as u8, to as u8]);
-        let seed = self.seed;
-        let Some(quorum) = self.nodes.get_mut(&to).and_then(|node| node.quorum.as_mut()) else { return };
-        match quorum.step(message) {
-            Ok(()) => {
-                if quorum.is_formed() {
-                    self.count_vote(message);
-                }
-            }
-            // Of a disk that is gone, or for one.
-            Err(StepError::WrongDirectory { .. } | StepError::Stranger { .. } | StepError::Unexpected(_)) => {}
-            Err(error) => panic!("{from} to {to}, seed {seed}: {error}"),
-        }
-        self.turn(to);
-    }
-
-    /// A voter votes once a term.
-    fn count_vote(&mut self, sealed: &Bytes) {
-        let sealed = <Sealed as prost::Message>::decode(sealed.clone()).unwrap();
-        let message =
-            <raft::eraftpb::Message as protobuf::Message>::parse_from_carllerche_bytes(&sealed.message).unwrap();
-        if message.get_msg_type() == raft::eraftpb::MessageType::MsgRequestVoteResponse && !message.reject {
-            let given = *self.votes.entry((message.from, message.term)).or_insert(message.to);
-            assert_eq!(given, message.to, "{} voted twice in term {}, seed {}", message.from, message.term, self.seed);
-        }
-    }
-
-    /// One step of time: messages arrive (or do not), every clock ticks, and things break.
-    pub fn step(&mut self, faults: Faults) {
-        let mut batch = std::mem::take(&mut self.net);
-        if faults.delay > 0 {
-            for at in (1..batch.len()).rev() {
-                let with = self.rng.below(at as u64 + 1) as usize;
-                batch.swap(at, with);
-            }
-        }
-        for (from, to, message) in batch {
-            if self.rng.chance(faults.lose) {
-                continue;
-            }
-            if self.rng.chance(faults.delay) {
-                self.net.push((from, to, message));
-                continue;
-            }
-            self.deliver(from, to, &message);
-            if self.rng.chance(faults.double) {
-                self.net.push((from, to, message));
-            }
-        }
-        let ids: Vec<u64> = self.nodes.keys().copied().collect();
-        for id in ids {
-            if self.nodes[&id].quorum.is_none() {
-                if self.rng.chance(20) || faults.kill == 0 {
-                    self.start(id);
-                }
-                continue;
-            }
-            if let Some(quorum) = self.nodes.get_mut(&id).unwrap().quorum.as_mut() {
-                quorum.tick();
-            }
-            self.turn(id);
-            if self.rng.chance(20) {
-                self.hello(id);
-            }
-            if self.rng.chance(faults.kill) {
-                self.kill(id);
-            } else if self.rng.chance(faults.power_loss) {
-                self.power_loss(id);
-            } else if self.rng.chance(faults.compact) {
-                self.compact(id);
-            }
-        }
-        if self.rng.chance(faults.change) {
-            let id = self.rng.below(self.nodes.len() as u64);
-            let others = self.nodes.iter().filter(|(other, node)| **other != id && node.wanted).count();
-            if let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.wanted || others >= 1) {
-                node.wanted = !node.wanted;
-            }
-        }
-        if self.rng.chance(faults.cut) {
-            self.cut = self.nodes.keys().copied().filter(|_| self.rng.chance(40)).collect();
-        } else if faults.cut == 0 || self.rng.chance(5) {
-            self.cut.clear();
-        }
-    }
-
-    /// A step without faults in which one node stays away.
-    pub fn step_without(&mut self, away: u64) {
-        let disk = std::mem::take(&mut self.nodes.get_mut(&away).unwrap().quorum);
-        assert!(disk.is_none(), "node {away} is not away");
-        let node = self.nodes.remove(&away).unwrap();
-        self.net.retain(|(_, to, _)| *to != away);
-        self.step(Faults::NONE);
-        self.nodes.insert(away, node);
-    }
-
-    /// Steps without faults until all nodes have applied everything, and one leads those who are to be voters.
-    pub fn settle(&mut self) -> u64 {
-        for _ in 0..800 {
-            self.step(Faults::NONE);
-            let Some(leader) = self.leader() else { continue };
-            let last = self.nodes[&leader].quorum.as_ref().map_or(0, Quorum::next_index) - 1;
-            let members = self.nodes[&leader].quorum.as_ref().unwrap();
-            let count = members.members().len();
-            let placed = !members.is_formed()
-                || count == self.nodes.len()
-                    && self.nodes.iter().all(|(id, node)| {
-                        let own = directory(*id, node.disks);
-                        let known = members.members().iter().find(|member| member.is(*id, &own));
-                        known.is_some_and(|member| member.observer != node.wanted)
-                    });
-            if placed && self.nodes.values().all(|node| node.quorum.is_some() && node.state.0 == last) {
-                assert!(self.history.last_key_value().is_none_or(|(index, _)| *index == last), "seed {}", self.seed);
-                return leader;
-            }
-        }
-        for (id, node) in &self.nodes {
-            let Some(quorum) = &node.quorum else { continue };
-            let status = quorum.status();
-            let members: Vec<_> =
-                quorum.members().iter().map(|it| (it.id, it.directory_id.get(1), it.observer)).collect();
-            println!(
-                "{id}: disk {}, wanted {}, {:?} in term {}, applied {} of {}, members {members:?}",
-                node.disks, node.wanted, status.role, status.term, node.state.0, status.last_index
-            );
-        }
-        panic!("seed {} does not settle", self.seed);
     }
 }
