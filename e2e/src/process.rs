@@ -213,6 +213,8 @@ impl Cluster {
             writeln!(text, "default.replication.factor={many}\nmin.insync.replicas={}", (many - 1).max(1))?;
             writeln!(text, "offsets.topic.replication.factor={many}\noffsets.topic.num.partitions=6")?;
             writeln!(text, "group.initial.rebalance.delay.ms=0")?;
+            // Who was killed is missed sooner than after the default of 9 s.
+            writeln!(text, "broker.session.timeout.ms=4000\nbroker.heartbeat.interval.ms=500")?;
             let more = lines(id, &home);
             // A key that is given twice is refused: what is said here counts.
             let key = |line: &str| line.split_once('=').map(|(key, _)| key.to_owned());
@@ -239,6 +241,15 @@ impl Cluster {
     pub fn bootstrap(&self) -> String {
         let all: Vec<String> = self.brokers.iter().map(|broker| format!("127.0.0.1:{}", broker.port)).collect();
         all.join(",")
+    }
+
+    /// Creates a topic with our own client, for tests of something else than the tools; as many replicas as the brokers
+    /// say.
+    ///
+    /// # Errors
+    /// The cluster does not take it within 30 s.
+    pub fn create(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<()> {
+        create(&self.bootstrap(), topic, partitions, configs)
     }
 
     /// Starts a process that ended, over the same folder.
@@ -308,6 +319,28 @@ pub fn admin(bootstrap: &str) -> odradek_client::Admin {
         client_id: "e2e".to_owned(),
         ..odradek_client::ClientConfig::default()
     })
+}
+
+/// Creates a topic with our own client; as many replicas as the brokers say.
+///
+/// # Errors
+/// The cluster does not take it within 30 s.
+pub fn create(bootstrap: &str, topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<()> {
+    let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let wanted = odradek_client::NewTopic { name: topic.to_owned(), partitions, replication_factor: -1, configs };
+    let (admin, runtime) = (admin(bootstrap), tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+    let mut asked = false;
+    wait::until("the topic is created", Duration::from_secs(30), || {
+        let again = std::mem::replace(&mut asked, true);
+        let answer = runtime.block_on(admin.create_topics(std::slice::from_ref(&wanted), false));
+        match answer.map_err(|error| error.to_string())?.into_values().next() {
+            // An answer that did not come in time said so.
+            Some(Err(error)) if again && error.name == "TOPIC_ALREADY_EXISTS" => Ok(()),
+            Some(created) => created.map(drop).map_err(|error| error.to_string()),
+            None => Err("no answer".to_owned()),
+        }
+    })
+    .with_context(|| format!("topic {topic}"))
 }
 
 /// Sends raw bytes to a broker and reads until it closes or `enough` bytes came.

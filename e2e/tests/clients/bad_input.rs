@@ -94,19 +94,7 @@ fn broken_frames_close_their_connection_only() -> Result<()> {
 fn a_batch_with_a_bad_checksum_is_refused_with_corrupt_message() -> Result<()> {
     let cluster = Cluster::start(1)?;
     let bootstrap = cluster.bootstrap();
-    run(
-        odradek_e2e::tools::kafka("org.apache.kafka.tools.TopicCommand")?.args([
-            "--bootstrap-server",
-            &bootstrap,
-            "--create",
-            "--topic",
-            "t",
-            "--partitions",
-            "1",
-        ]),
-        b"",
-    )?
-    .ok()?;
+    cluster.create("t", 1, &[])?;
     cluster.wait_in_sync("t")?;
     // Produce version 3: no transactional id, acks 1, 1 s, topic t, partition 0, one batch with a checksum of 0.
     let mut batch = vec![0; 8];

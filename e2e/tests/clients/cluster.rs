@@ -10,22 +10,11 @@ use odradek_e2e::process::Cluster;
 use odradek_e2e::tools::{kafka, kcat, run};
 use odradek_e2e::wait;
 
-fn create(cluster: &Cluster, topic: &str, partitions: &str) -> Result<()> {
-    run(
-        kafka("org.apache.kafka.tools.TopicCommand")?
-            .args(["--bootstrap-server", &cluster.bootstrap(), "--create", "--topic", topic])
-            .args(["--partitions", partitions, "--replication-factor", "3", "--config", "min.insync.replicas=2"]),
-        b"",
-    )?
-    .ok()?;
-    Ok(())
-}
-
 /// Kafka's own verifiable producer says of each value whether it was acknowledged, and where.
 #[test]
 fn a_killed_leader_loses_nothing_that_was_acknowledged() -> Result<()> {
     let mut cluster = Cluster::start(3)?;
-    create(&cluster, "verified", "3")?;
+    cluster.create("verified", 3, &[])?;
     let leader = cluster.wait_in_sync("verified")?;
     let bootstrap = cluster.bootstrap();
     let mut producer = kafka("org.apache.kafka.tools.VerifiableProducer")?
@@ -85,7 +74,7 @@ fn a_killed_leader_loses_nothing_that_was_acknowledged() -> Result<()> {
 #[test]
 fn all_killed_at_once_come_back_with_everything() -> Result<()> {
     let mut cluster = Cluster::start(3)?;
-    create(&cluster, "kept", "4")?;
+    cluster.create("kept", 4, &[])?;
     cluster.wait_in_sync("kept")?;
     let lines: String = (0..2000).map(|at| format!("k{at}:{at}\n")).collect();
     run(
@@ -120,7 +109,7 @@ fn all_killed_at_once_come_back_with_everything() -> Result<()> {
 #[test]
 fn groups_share_partitions_and_keep_their_offsets_through_a_killed_coordinator() -> Result<()> {
     let mut cluster = Cluster::start(3)?;
-    create(&cluster, "shared", "6")?;
+    cluster.create("shared", 6, &[])?;
     cluster.wait_in_sync("shared")?;
     let bootstrap = cluster.bootstrap();
     let produce = |from: usize| -> Result<()> {

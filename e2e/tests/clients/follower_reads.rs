@@ -28,13 +28,7 @@ fn consumers_read_from_the_replica_in_their_rack_and_from_the_leader_when_it_is_
         )
     })?;
     let bootstrap = cluster.bootstrap();
-    run(
-        kafka("org.apache.kafka.tools.TopicCommand")?
-            .args(["--bootstrap-server", &bootstrap, "--create", "--topic", "near"])
-            .args(["--partitions", "1", "--replication-factor", "3"]),
-        b"",
-    )?
-    .ok()?;
+    cluster.create("near", 1, &[])?;
     let leader = cluster.wait_in_sync("near")?;
     let near = (1..=3).find(|id| *id != leader).context("three brokers")?;
     let far = (1..=3).find(|id| *id != leader && *id != near).context("three brokers")?;

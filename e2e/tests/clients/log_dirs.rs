@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::process::{Broker, free_port};
+use odradek_e2e::process::{Broker, create, free_port};
 use odradek_e2e::tools::{kafka, kcat, run};
 use odradek_e2e::wait;
 
@@ -26,7 +26,7 @@ fn kafka_reassign_partitions_moves_a_replica_to_another_log_directory() -> Resul
     let tool = |class: &str, arguments: &[&str]| -> Result<String> {
         run(kafka(class)?.args(["--bootstrap-server", &bootstrap]).args(arguments), b"")?.ok()
     };
-    tool("org.apache.kafka.tools.TopicCommand", &["--create", "--topic", "moved", "--partitions", "1"])?;
+    create(&bootstrap, "moved", 1, &[])?;
     let produce = |from: usize| -> Result<()> {
         let lines: String = (from..from + 2000).map(|at| format!("k{at}:{at}\n")).collect();
         run(kcat(&bootstrap).args(["-P", "-t", "moved", "-K", ":", "-X", "acks=all"]), lines.as_bytes())?.ok()?;

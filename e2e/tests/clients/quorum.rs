@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use odradek_e2e::process::{Broker, free_port};
+use odradek_client::{Admin, QuorumDescription};
+use odradek_e2e::process::{Broker, admin, create, free_port};
 use odradek_e2e::tools::{kafka, run};
 use odradek_e2e::wait;
+use odradek_log::meta::uuid_text;
 
 const CLUSTER: &str = "cXVvcnVtLWNsdXN0ZXItMQ";
 
@@ -18,6 +20,9 @@ struct Quorum {
     ports: Vec<u16>,
     broker: Option<Broker>,
     broker_port: u16,
+    /// Our own client, of the broker: what is waited for is asked for often, and Kafka's tools start slowly.
+    admin: Admin,
+    runtime: tokio::runtime::Runtime,
     dir: tempfile::TempDir,
 }
 
@@ -27,7 +32,10 @@ impl Quorum {
         let dir = tempfile::tempdir()?;
         let ports: Vec<u16> = (0..5).map(|_| free_port()).collect::<Result<_>>()?;
         let broker_port = free_port()?;
-        let mut quorum = Quorum { controllers: (0..5).map(|_| None).collect(), ports, broker: None, broker_port, dir };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let admin = admin(&format!("127.0.0.1:{broker_port}"));
+        let controllers = (0..5).map(|_| None).collect();
+        let mut quorum = Quorum { controllers, ports, broker: None, broker_port, admin, runtime, dir };
         for id in 1..=voters {
             quorum.configure(id, Some(voters), false)?;
             quorum.start_controller(id)?;
@@ -100,15 +108,31 @@ impl Quorum {
         run(kafka("org.apache.kafka.tools.MetadataQuorumCommand")?.args(arguments), b"")
     }
 
-    /// What `describe --status` says, asked of the broker.
-    fn status(&self) -> Result<String> {
-        self.tool(&["--bootstrap-server", &self.broker(), "describe", "--status"])?.ok()
+    /// What the broker says of the quorum.
+    fn describe(&self) -> Result<QuorumDescription> {
+        Ok(self.runtime.block_on(self.admin.describe_quorum())?)
     }
 
     fn leader(&self) -> Result<usize> {
-        let status = self.status()?;
-        let line = status.lines().find(|line| line.starts_with("LeaderId:")).context("a leader")?;
-        Ok(line.trim_start_matches("LeaderId:").trim().parse()?)
+        wait::until("a controller is active", Duration::from_secs(30), || {
+            let leader = self.describe().map_err(|error| error.to_string())?.leader;
+            leader.and_then(|id| usize::try_from(id).ok()).ok_or_else(|| "none".to_owned())
+        })
+    }
+
+    /// What `describe --status` says of the voters, asked of the broker.
+    fn told_voters(&self, ids: &[usize]) -> Result<()> {
+        let status = self.tool(&["--bootstrap-server", &self.broker(), "describe", "--status"])?.ok()?;
+        let line = status.lines().find(|line| line.starts_with("CurrentVoters:")).context("voters")?;
+        ensure!(line.matches("\"id\":").count() == ids.len(), "{status}");
+        for id in ids {
+            let voter = format!("\"id\": {id}, \"directoryId\": \"{}\"", self.directory(*id)?);
+            ensure!(line.contains(&voter), "{voter} is not in {status}");
+        }
+        let leader = format!("LeaderId: {}", self.leader()?);
+        let told = status.lines().any(|line| line.split_whitespace().eq(leader.split_whitespace()));
+        ensure!(told, "not {leader} in {status}");
+        Ok(())
     }
 
     fn directory(&self, id: usize) -> Result<String> {
@@ -119,27 +143,23 @@ impl Quorum {
 
     fn wait_observer(&self, id: usize) -> Result<()> {
         wait::until("the controller observes", Duration::from_secs(30), || {
-            let text = self
-                .tool(&["--bootstrap-server", &self.broker(), "describe", "--replication"])
-                .and_then(odradek_e2e::tools::Output::ok)
-                .map_err(|error| error.to_string())?;
-            let ours = id.to_string();
-            let observes =
-                text.lines().any(|line| line.split_whitespace().next() == Some(&ours) && line.contains("Observer"));
-            if observes && self.home(id).join("data/meta.properties").exists() { Ok(()) } else { Err(text) }
+            let quorum = self.describe().map_err(|error| error.to_string())?;
+            let observes = quorum.observers.iter().any(|observer| usize::try_from(observer.id) == Ok(id));
+            let formatted = self.home(id).join("data/meta.properties").exists();
+            if observes && formatted { Ok(()) } else { Err(format!("{quorum:?}")) }
         })
     }
 
     fn wait_voters(&self, ids: &[usize]) -> Result<()> {
         wait::until("the voters are those", Duration::from_secs(40), || {
-            let status = self.status().map_err(|error| error.to_string())?;
-            let line = status.lines().find(|line| line.starts_with("CurrentVoters:")).unwrap_or_default();
-            let found = line.matches("\"id\":").count();
-            let all = ids.iter().all(|id| {
-                let Ok(directory) = self.directory(*id) else { return false };
-                line.contains(&format!("\"id\": {id}, \"directoryId\": \"{directory}\""))
-            });
-            if all && found == ids.len() { Ok(()) } else { Err(status) }
+            let quorum = self.describe().map_err(|error| error.to_string())?;
+            let mut wanted = Vec::new();
+            for id in ids {
+                wanted.push((id.to_string(), self.directory(*id).map_err(|error| error.to_string())?));
+            }
+            let voters = quorum.voters.iter();
+            let found: Vec<_> = voters.map(|voter| (voter.id.to_string(), uuid_text(voter.directory_id))).collect();
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}, not {wanted:?}")) }
         })
         .with_context(|| self.outputs())
     }
@@ -186,8 +206,7 @@ impl Quorum {
     /// A topic is made and takes a record: the active controller decides, and the broker follows it.
     fn works(&self, topic: &str) -> Result<()> {
         let broker = self.broker();
-        let arguments = ["--bootstrap-server", &broker, "--create", "--topic", topic, "--partitions", "2"];
-        run(kafka("org.apache.kafka.tools.TopicCommand")?.args(arguments), b"")?.ok()?;
+        create(&broker, topic, 2, &[])?;
         let produced = run(odradek_e2e::tools::kcat(&broker).args(["-P", "-t", topic, "-X", "acks=all"]), b"one\n")?;
         ensure!(produced.success, "{}", produced.err);
         Ok(())
@@ -203,6 +222,7 @@ fn one_controller_becomes_three_and_five_and_goes_back_by_kafka_metadata_quorum(
         quorum.works(&format!("voters-{id}"))?;
     }
     quorum.wait_voters(&[1, 2, 3, 4, 5])?;
+    quorum.told_voters(&[1, 2, 3, 4, 5])?;
     // Who is a voter already is not added again.
     let file = quorum.home(5).join("server.properties");
     let broker = quorum.broker();
@@ -239,7 +259,7 @@ fn one_controller_becomes_three_and_five_and_goes_back_by_kafka_metadata_quorum(
         quorum.kill(leader)?;
         quorum.works(&format!("left-{}", left.len()))?;
     }
-    Ok(())
+    quorum.told_voters(&left)
 }
 
 #[test]

@@ -30,14 +30,7 @@ fn codes(verdict: &Value) -> Vec<String> {
 fn one_of_three_may_stop_two_may_not_and_one_holder_at_a_time() -> Result<()> {
     let http: Vec<u16> = (0..3).map(|_| free_port()).collect::<Result<_>>()?;
     let mut cluster = Cluster::start_with(3, |id, _| format!("odradek.http.listener=127.0.0.1:{}", http[id - 1]))?;
-    let bootstrap = cluster.bootstrap();
-    run(
-        kafka("org.apache.kafka.tools.TopicCommand")?
-            .args(["--bootstrap-server", &bootstrap, "--create", "--topic", "kept"])
-            .args(["--partitions", "6", "--replication-factor", "3", "--config", "min.insync.replicas=2"]),
-        b"",
-    )?
-    .ok()?;
+    cluster.create("kept", 6, &[])?;
     cluster.wait_in_sync("kept")?;
 
     // Whichever process is asked, the active controller answers.
