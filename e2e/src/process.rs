@@ -168,6 +168,8 @@ impl Drop for Broker {
 pub struct Cluster {
     /// By `node.id - 1`.
     pub brokers: Vec<Broker>,
+    /// For `--bootstrap-controller`.
+    pub controllers: String,
     _dir: tempfile::TempDir,
 }
 
@@ -228,7 +230,8 @@ impl Cluster {
             fs::write(home.join("server.properties"), text)?;
             brokers.push(Broker::spawn_as(binary, &home, *port, &["--config", "server.properties"])?);
         }
-        let mut cluster = Cluster { brokers, _dir: dir };
+        let controllers: Vec<String> = ports.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
+        let mut cluster = Cluster { brokers, controllers: controllers.join(","), _dir: dir };
         for broker in &mut cluster.brokers {
             broker.wait_listening()?;
         }

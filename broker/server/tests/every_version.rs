@@ -1,4 +1,4 @@
-//! Every version of every API that a broker advertises gets an answer that can be read.
+//! Every version of every API that a broker or a controller advertises gets an answer that can be read.
 //!
 //! A field that is set in a version without it, or left out where it must be, ends a connection: no client of that
 //! version would get on.
@@ -7,7 +7,7 @@ mod support;
 
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
-use odradek_wire::versions::{ListenerKind, served};
+use odradek_wire::versions::{ListenerKind, ODRADEK_CONTROLLER, served};
 use support::{Client, Process};
 use uuid::Uuid;
 
@@ -256,12 +256,15 @@ fn every_version_is_answered() {
     let mut client = Client::connect(process.port);
     let topic_id = make_topic(&mut client);
     let mut unanswered = Vec::new();
-    for api in served(ListenerKind::Broker) {
-        let key = ApiKey::try_from(api.key).unwrap();
-        for version in api.min..=api.max {
-            if client.ask(key, version, &request(key, version, topic_id)).is_none() {
-                unanswered.push(format!("{key:?} {version}"));
-                client = Client::connect(process.port);
+    for (kind, port) in [(ListenerKind::Broker, process.port), (ListenerKind::Controller, process.controller)] {
+        let mut client = Client::connect(port);
+        for api in served(kind).iter().filter(|api| api.key != ODRADEK_CONTROLLER) {
+            let key = ApiKey::try_from(api.key).unwrap();
+            for version in api.min..=api.max {
+                if client.ask(key, version, &request(key, version, topic_id)).is_none() {
+                    unanswered.push(format!("{kind:?} {key:?} {version}"));
+                    client = Client::connect(port);
+                }
             }
         }
     }

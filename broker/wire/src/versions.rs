@@ -118,10 +118,15 @@ const BROKER: &[ServedApi] = table! {
 
 const CONTROLLER: &[ServedApi] = &[
     api::<ApiVersionsRequest>(ApiKey::ApiVersions, VersionRange { min: 0, max: 5 }),
-    // What kafka-metadata-quorum and kafka-features --bootstrap-controller ask for (KIP-853, KIP-919).
+    // What Kafka's tools ask for with --bootstrap-controller (KIP-853, KIP-919).
+    api::<ElectLeadersRequest>(ApiKey::ElectLeaders, VersionRange { min: 0, max: 2 }),
+    api::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs, VersionRange { min: 0, max: 1 }),
+    api::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments, VersionRange { min: 0, max: 1 }),
+    api::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments, VersionRange { min: 0, max: 0 }),
     api::<DescribeQuorumRequest>(ApiKey::DescribeQuorum, VersionRange { min: 0, max: 2 }),
     api::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures, VersionRange { min: 0, max: 2 }),
     api::<DescribeClusterRequest>(ApiKey::DescribeCluster, VersionRange { min: 0, max: 2 }),
+    api::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker, VersionRange { min: 0, max: 0 }),
     api::<AddRaftVoterRequest>(ApiKey::AddRaftVoter, VersionRange { min: 0, max: 1 }),
     api::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter, VersionRange { min: 0, max: 0 }),
     ServedApi { key: ODRADEK_CONTROLLER, min: 0, max: 0, advertised_min: 0 },

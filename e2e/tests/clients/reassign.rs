@@ -34,6 +34,12 @@ impl Bench {
             .ok()
     }
 
+    /// The tool, which asks the controllers themselves (KIP-919).
+    fn at_controllers(&self, args: &[&str]) -> Result<Output> {
+        let class = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
+        run(kafka(class)?.args(["--bootstrap-controller", &self.cluster.controllers]).args(args), b"")
+    }
+
     fn reassign(&self, args: &[&str]) -> Result<Output> {
         let bootstrap = self.cluster.bootstrap();
         let class = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
@@ -228,9 +234,12 @@ fn what_is_under_way_is_shown_replaced_and_cancelled() -> Result<()> {
     ])?;
     let lines: String = (0..500).map(|at| format!("{at}\n")).collect();
     run(kcat(&bench.cluster.bootstrap()).args(["-P", "-t", "held", "-X", "acks=all"]), lines.as_bytes())?.ok()?;
-    // The tool asks only for brokers that are there; the broker takes one that is away, and waits for it.
+    // The tool refuses a broker that is away; the controller takes it as Kafka's does, and waits for it.
     bench.cluster.brokers[3].kill()?;
     bench.cluster.wait_registered(3)?;
+    let away = bench.plan(&plan_of(&[partition("held", 0, &[1, 4])]), &["--execute"])?;
+    ensure!(!away.success && format!("{}{}", away.out, away.err).contains("Unknown broker id 4"), "{away:?}");
+    ensure!(bench.ongoing()?.is_empty(), "something of what was refused is under way");
     let ask = |partition: i32, replicas: Option<&[i32]>| Reassignment {
         topic: "held".to_owned(),
         partition,
@@ -257,6 +266,7 @@ fn what_is_under_way_is_shown_replaced_and_cancelled() -> Result<()> {
     let list = bench.reassign(&["--list"])?.ok()?;
     ensure!(list.contains("held-0: replicas: 1,4,2. adding: 4. removing: 2."), "{list}");
     ensure!(list.contains("held-1: replicas: 4,1,2. adding: 4. removing: 2."), "{list}");
+    ensure!(bench.at_controllers(&["--list"])?.ok()? == list, "the controllers list something else");
     let described = bench.topics(&["--describe", "--topic", "held"])?;
     ensure!(described.contains("Adding Replicas: 4") && described.contains("Removing Replicas: 2"), "{described}");
     let plan = plan_of(&[partition("held", 1, &[4, 1])]);
@@ -284,6 +294,20 @@ fn what_is_under_way_is_shown_replaced_and_cancelled() -> Result<()> {
     ensure!(out.contains("None of the specified partition reassignments are active."), "{out}");
     let refused = alter(&[ask(1, None)], true)?.into_values().next().context("no answer")?;
     ensure!(refused.is_err_and(|error| error.code == KafkaError::NO_REASSIGNMENT_IN_PROGRESS));
+
+    // At the controllers, which take the throttle of the broker that is away as well.
+    ensure!(alter(&[ask(1, Some(&[4, 1]))], true)?.into_values().all(|result| result.is_ok()));
+    let file = bench.dir.path().join("plan.json");
+    let out = bench.at_controllers(&["--cancel", "--reassignment-json-file", &file.to_string_lossy()])?.ok()?;
+    ensure!(out.contains("Successfully cancelled partition reassignment for: held-1"), "{out}");
+    ensure!(out.contains("Clearing broker-level throttles on brokers 1,2,3,4"), "{out}");
+    bench.wait_done()?;
+    let unknown = run(
+        kafka("org.apache.kafka.tools.ClusterTool")?
+            .args(["unregister", "--bootstrap-controller", &bench.cluster.controllers, "--id", "99"]),
+        b"",
+    )?;
+    ensure!(!unknown.success && unknown.err.contains("Broker ID 99 is not currently registered"), "{unknown:?}");
 
     // One replica more, and back to the one that was away.
     let out = bench.plan(&three, &["--execute"])?.ok()?;

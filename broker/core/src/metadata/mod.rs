@@ -7,6 +7,7 @@
 
 pub mod controller;
 pub mod image;
+pub mod reassignments;
 pub mod record;
 pub mod rpc;
 pub mod topic_config;

@@ -1,12 +1,13 @@
-//! Kafka's admin protocol on the controllers' listeners (KIP-919): what `kafka-metadata-quorum` and `kafka-features`
-//! speak there with `--bootstrap-controller`.
+//! Kafka's admin protocol on the controllers' listeners (KIP-919): what Kafka's tools speak there with
+//! `--bootstrap-controller`.
 
 use bytes::BytesMut;
 use odradek_core::metadata::rpc::{ControllerRequest, ControllerResponse, ForwardRequest, NOT_CONTROLLER, Response};
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
-    AddRaftVoterResponse, ApiKey, DescribeClusterResponse, DescribeQuorumResponse, RemoveRaftVoterResponse,
-    RequestKind, ResponseKind, UpdateFeaturesResponse,
+    AddRaftVoterResponse, AlterPartitionReassignmentsResponse, ApiKey, DescribeClusterResponse, DescribeQuorumResponse,
+    ElectLeadersResponse, ListPartitionReassignmentsResponse, RemoveRaftVoterResponse, RequestKind, ResponseKind,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 use odradek_wire::request::RequestHeader;
 use odradek_wire::response::{self, EncodeError};
@@ -41,11 +42,21 @@ pub(super) fn answer(header: &RequestHeader, reply: &ControllerResponse) -> Resu
     };
     let code = i16::try_from(code).unwrap_or_else(|_| ResponseError::UnknownServerError.code());
     let refusal: ResponseKind = match ApiKey::try_from(key) {
+        Ok(ApiKey::ElectLeaders) if version >= 1 => ElectLeadersResponse::default().with_error_code(code).into(),
+        Ok(ApiKey::AlterPartitionReassignments) => {
+            AlterPartitionReassignmentsResponse::default().with_error_code(code).into()
+        }
+        Ok(ApiKey::ListPartitionReassignments) => {
+            ListPartitionReassignmentsResponse::default().with_error_code(code).into()
+        }
+        Ok(ApiKey::UnregisterBroker) => UnregisterBrokerResponse::default().with_error_code(code).into(),
         Ok(ApiKey::DescribeQuorum) => DescribeQuorumResponse::default().with_error_code(code).into(),
         Ok(ApiKey::DescribeCluster) => DescribeClusterResponse::default().with_error_code(code).into(),
         Ok(ApiKey::AddRaftVoter) => AddRaftVoterResponse::default().with_error_code(code).into(),
         Ok(ApiKey::UpdateFeatures) => UpdateFeaturesResponse::default().with_error_code(code).into(),
         Ok(ApiKey::RemoveRaftVoter) => RemoveRaftVoterResponse::default().with_error_code(code).into(),
+        // Those without an error of their own (IncrementalAlterConfigs): clients look for the active one when the
+        // connection ends.
         _ => return Ok(Outgoing::Close),
     };
     Ok(Outgoing::Frame(vec![Part::Bytes(response::encode(version, id, &refusal)?)]))

@@ -33,6 +33,7 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     pub port: u16,
+    pub controller: u16,
     pub http: u16,
 }
 
@@ -53,7 +54,7 @@ impl Process {
         }
         let file = std::fs::File::create(&log).unwrap();
         let child = command.current_dir(dir).stdout(Stdio::null()).stderr(file).spawn().unwrap();
-        Self { child, log, port, http }
+        Self { child, log, port, controller, http }
     }
 
     /// Starts it and waits until it is ready.

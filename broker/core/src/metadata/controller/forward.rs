@@ -1,15 +1,16 @@
-//! A client's admin request, as a broker passes it on: decode, decide, encode.
+//! A client's admin request, as a broker passes it on or a controller's listener takes it: decode, decide, encode.
 
 use bytes::{Bytes, BytesMut};
 use odradek_wire::ResponseError;
 use odradek_wire::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
-    UpdateFeaturesRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, ListPartitionReassignmentsRequest,
+    UnregisterBrokerRequest, UpdateFeaturesRequest,
 };
 use odradek_wire::protocol::{Decodable, Encodable, Message, VersionRange};
 
 use super::Controller;
+use crate::metadata::reassignments;
 use crate::metadata::rpc::{ForwardRequest, ForwardResponse};
 
 impl Controller {
@@ -44,6 +45,11 @@ impl Controller {
             ApiKey::AlterPartitionReassignments => {
                 run(request, version, |request: AlterPartitionReassignmentsRequest| {
                     self.alter_partition_reassignments(request, version)
+                })
+            }
+            ApiKey::ListPartitionReassignments => {
+                run(request, version, |request: ListPartitionReassignmentsRequest| {
+                    reassignments::list(&self.image, request.topics.as_deref())
                 })
             }
             ApiKey::UnregisterBroker => {

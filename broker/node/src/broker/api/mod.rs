@@ -11,13 +11,13 @@ mod log_dirs;
 mod metadata;
 mod produce;
 mod producer_ids;
-mod reassignments;
 
 pub(super) use fetch::{DelayedFetch, FetchKey, FetchWatch};
 pub(super) use group::Loading;
 pub(super) use produce::AckWait;
 pub(super) use producer_ids::ProducerIds;
 
+use odradek_core::metadata::reassignments;
 use odradek_core::time::Now;
 use odradek_wire::messages::{RequestKind, ResponseKind};
 use odradek_wire::protocol::StrBytes;
@@ -65,7 +65,7 @@ impl BrokerNode {
             RequestKind::AlterReplicaLogDirs(request) => self.alter_replica_log_dirs(now, &context, request, out),
             RequestKind::DescribeLogDirs(request) => self.describe_log_dirs(&context, request, out),
             RequestKind::ListPartitionReassignments(request) => {
-                self.list_partition_reassignments(&context, request.topics, out);
+                reply(out, &context, reassignments::list(&self.image, request.topics.as_deref()));
             }
             RequestKind::DeleteRecords(request) => self.delete_records(&context, request, out),
             body @ (RequestKind::CreateTopics(_)
