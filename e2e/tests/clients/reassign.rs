@@ -303,8 +303,13 @@ fn what_is_under_way_is_shown_replaced_and_cancelled() -> Result<()> {
     ensure!(out.contains("Clearing broker-level throttles on brokers 1,2,3,4"), "{out}");
     bench.wait_done()?;
     let unknown = run(
-        kafka("org.apache.kafka.tools.ClusterTool")?
-            .args(["unregister", "--bootstrap-controller", &bench.cluster.controllers, "--id", "99"]),
+        kafka("org.apache.kafka.tools.ClusterTool")?.args([
+            "unregister",
+            "--bootstrap-controller",
+            &bench.cluster.controllers,
+            "--id",
+            "99",
+        ]),
         b"",
     )?;
     ensure!(!unknown.success && unknown.err.contains("Broker ID 99 is not currently registered"), "{unknown:?}");

@@ -18,6 +18,9 @@ use super::peer::Payload;
 use super::{ControllerNode, describe, peer, supported, voters};
 use crate::event::RequestId;
 
+/// Kafka's key of IncrementalAlterConfigs.
+const ALTER_CONFIGS: i32 = 44;
+
 /// No FetchMetadata waits longer, whatever it asks for.
 const LONGEST_WAIT_MS: u64 = 60_000;
 
@@ -112,6 +115,12 @@ impl ControllerNode {
                 let known = self.supported.controllers(&self.quorum);
                 if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
                     controller.controllers_support(known);
+                }
+            }
+            Some(Request::Forward(forward)) if forward.api_key == ALTER_CONFIGS => {
+                let ids = self.quorum.members().iter().filter_map(|member| i32::try_from(member.id).ok()).collect();
+                if let Some(controller) = self.lead.as_mut().and_then(|lead| lead.controller.as_mut()) {
+                    controller.controllers_are(ids);
                 }
             }
             Some(Request::RegisterBroker(register)) => {

@@ -111,7 +111,7 @@ impl Controller {
                 if id < 0 {
                     return Err(invalid("Invalid negative broker ID."));
                 }
-                if self.image.broker(id).is_none() {
+                if self.image.broker(id).is_none() && !self.controller_ids.contains(&id) {
                     return Err(ApiError::new(
                         ResponseError::BrokerIdNotRegistered,
                         format!("No node with id {id} found."),
@@ -218,6 +218,16 @@ impl Controller {
         let before = self.image.config(&resource).cloned().unwrap_or_default();
         match &resource {
             Resource::Topic(_) => check_topic_configs(wanted)?,
+            // Tools that ask the controllers take throttles back from all nodes that they see.
+            Resource::Broker(id) if self.image.broker(*id).is_none() && !wanted.is_empty() => {
+                return Err(ApiError::new(
+                    ResponseError::InvalidRequest,
+                    format!(
+                        "Node {id} is a controller and no broker: nothing is set on it at run time. Change its \
+                         server.properties and restart it."
+                    ),
+                ));
+            }
             Resource::Broker(_) => {
                 check_not_of_one_broker(wanted)?;
                 self.check_broker_configs(&before, wanted, true)?;

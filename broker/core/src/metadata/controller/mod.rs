@@ -47,6 +47,8 @@ pub use config::ControllerConfig;
 pub use restart_safety::QuorumView;
 pub use update_features::{ControllerSupport, supported_features};
 
+use std::collections::BTreeSet;
+
 use self::index::PartitionIndex;
 use self::random::Random;
 use self::sessions::{Patience, Sessions};
@@ -88,6 +90,8 @@ pub struct Controller {
     quorum: QuorumView,
     /// What the controllers of the quorum support.
     controllers: Vec<ControllerSupport>,
+    /// The ids of all controllers, as far as they are told.
+    controller_ids: BTreeSet<i32>,
     /// When the restart lease in force ends, on the monotonic clock.
     lease_ends_ms: Option<u64>,
     /// The time of what is being decided.
@@ -123,6 +127,7 @@ impl Controller {
             rebalance: preferred::Rebalance::new(&config, now),
             quorum: QuorumView::default(),
             controllers: Vec::new(),
+            controller_ids: BTreeSet::new(),
             // The time that the controller before had counted is not known: all of it, then.
             lease_ends_ms: image.restart_lease().map(|lease| now.mono_ms + lease.ttl_ms),
             now_ms: now.mono_ms,
@@ -226,6 +231,12 @@ impl Controller {
     /// How the quorum is, for [`Request::RestartSafety`]: to be told before such a request.
     pub fn quorum_is(&mut self, quorum: QuorumView) {
         self.quorum = quorum;
+    }
+
+    /// Who the controllers are, for configuration that names a node ([`Request::Forward`] with IncrementalAlterConfigs):
+    /// to be told before such a request.
+    pub fn controllers_are(&mut self, ids: BTreeSet<i32>) {
+        self.controller_ids = ids;
     }
 
     /// The last connection of a broker broke. It is fenced if neither a heartbeat nor a

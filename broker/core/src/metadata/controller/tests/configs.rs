@@ -160,3 +160,17 @@ fn a_brokers_key_is_checked_once_and_can_always_be_removed() {
     assert_eq!(cluster.change(BROKER, "1", &[("odd", 1, None)]).0, 0);
     assert_eq!(cluster.value(Resource::Broker(1), "odd"), None);
 }
+
+#[test]
+fn on_a_controller_that_is_no_broker_nothing_is_set_and_all_can_be_taken_back() {
+    let mut cluster = Cluster::of(1);
+    let rate = "leader.replication.throttled.rate";
+    let offset = cluster.committed.offset();
+    assert_eq!(cluster.change(BROKER, "7", &[(rate, 1, None)]).0, 102, "nobody knows it");
+    cluster.controller.controllers_are([1, 7].into());
+    assert_eq!(cluster.change(BROKER, "7", &[(rate, 1, None)]), (0, String::new()));
+    let (code, message) = cluster.change(BROKER, "7", &[(rate, 0, Some("1000"))]);
+    assert!(code == 42 && message.contains("Node 7 is a controller and no broker"), "{message}");
+    assert_eq!(cluster.committed.offset(), offset, "nothing was written");
+    assert_eq!(cluster.change(BROKER, "8", &[(rate, 1, None)]).0, 102, "nobody knows it");
+}

@@ -97,3 +97,24 @@ fn many_leaders_leave_step_by_step() {
     assert!(cluster.heartbeat_with(1, false, true).should_shutdown);
     assert_eq!(cluster.controller.examined_partitions(), before, "nothing is looked at twice");
 }
+
+/// With what is configured by default: a broker that stops says so every 50 ms.
+#[test]
+fn ten_thousand_leaders_leave_in_a_few_steps() {
+    let mut cluster = Cluster::of(3);
+    for part in 0..5 {
+        cluster.create_on(&format!("t-{part}"), &[&[1, 2, 3][..]; 2_000]);
+    }
+    let began = std::time::Instant::now();
+    let mut heartbeats = 1;
+    while !cluster.heartbeat_with(1, false, true).should_shutdown {
+        cluster.heartbeat(2);
+        cluster.heartbeat(3);
+        heartbeats += 1;
+        assert!(heartbeats <= 5, "it still leads after {heartbeats} heartbeats");
+    }
+    let led = (0..5).flat_map(|part| (0..2_000).map(move |partition| (part, partition)));
+    let led = led.filter(|(part, partition)| cluster.state(&format!("t-{part}"), *partition).0 == 1);
+    assert_eq!(led.count(), 0);
+    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?} to decide", began.elapsed());
+}
