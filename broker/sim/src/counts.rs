@@ -114,6 +114,12 @@ impl Counts {
         self.by_name.get(name).copied().unwrap_or(0)
     }
 
+    /// How many faults there were, of all kinds.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.iter().filter(|(name, _)| name.starts_with("fault: ")).map(|(_, many)| many).sum()
+    }
+
     /// Adds another run's.
     pub fn merge(&mut self, other: &Counts) {
         for (name, many) in &other.by_name {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use odradek_probe::Mutation;
 use odradek_sim::counts::Counts;
-use odradek_sim::run::{FEWEST_OPERATIONS, Outcome, run, run_mutated};
+use odradek_sim::run::{FEWEST_FAULTS, FEWEST_OPERATIONS, Outcome, run, run_mutated};
 
 /// Fewer seeds need not have seen everything.
 const ENOUGH_TO_MISS: u64 = 500;
@@ -96,7 +96,8 @@ fn many(arguments: &Arguments) -> ExitCode {
     let next = AtomicU64::new(arguments.from);
     let (send, outcomes) = mpsc::channel::<(u64, Outcome)>();
     let mut counts = Counts::default();
-    let (mut done, mut failures, mut seconds, mut operations, mut fewest) = (0u64, 0u64, 0u64, 0u64, u64::MAX);
+    let (mut done, mut failures, mut seconds, mut operations) = (0u64, 0u64, 0u64, 0u64);
+    let (mut fewest, mut fewest_faults) = (u64::MAX, u64::MAX);
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads() {
             let (send, next) = (send.clone(), &next);
@@ -125,6 +126,7 @@ fn many(arguments: &Arguments) -> ExitCode {
             seconds += outcome.virtual_seconds;
             operations += outcome.operations;
             fewest = fewest.min(outcome.operations);
+            fewest_faults = fewest_faults.min(outcome.counts.faults());
             failures += u64::from(!outcome.broken.is_empty());
             failed(seed, &outcome.broken);
             done += 1;
@@ -135,8 +137,8 @@ fn many(arguments: &Arguments) -> ExitCode {
     });
     show(&counts);
     println!(
-        "{many} seeds, {operations} client operations (at least {fewest} each), {seconds} virtual seconds in {:.1} s; \
-         {failures} failed",
+        "{many} seeds, {operations} client operations (at least {fewest} each), at least {fewest_faults} faults each, \
+         {seconds} virtual seconds in {:.1} s; {failures} failed",
         began.elapsed().as_secs_f64()
     );
     let missing = if many >= ENOUGH_TO_MISS { counts.missing() } else { Vec::new() };
@@ -146,7 +148,11 @@ fn many(arguments: &Arguments) -> ExitCode {
     if fewest < FEWEST_OPERATIONS {
         println!("a seed came to {fewest} client operations only; each should to {FEWEST_OPERATIONS}");
     }
-    let good = failures == 0 && missing.is_empty() && fewest >= FEWEST_OPERATIONS;
+    if fewest_faults < FEWEST_FAULTS {
+        println!("a seed came to {fewest_faults} faults only; each should to {FEWEST_FAULTS}");
+    }
+    let enough = fewest >= FEWEST_OPERATIONS && fewest_faults >= FEWEST_FAULTS;
+    let good = failures == 0 && missing.is_empty() && enough;
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

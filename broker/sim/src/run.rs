@@ -26,6 +26,9 @@ const RECOVERY_MAX_US: u64 = 120 * 1_000_000;
 /// Operations of clients that each seed comes to: with fewer it says too little.
 pub const FEWEST_OPERATIONS: u64 = 2_000;
 
+/// And to so many faults.
+pub const FEWEST_FAULTS: u64 = 5;
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {

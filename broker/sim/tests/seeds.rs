@@ -8,6 +8,7 @@ fn a_seed_runs_the_same_twice_and_breaks_nothing() {
     for seed in 1..=8 {
         let first = run(seed);
         assert!(first.broken.is_empty(), "seed {seed}: {:#?}", first.broken);
+        assert!(first.counts.faults() >= 5, "seed {seed} had only {} faults", first.counts.faults());
         assert!(first.operations >= 2_000, "seed {seed} did only {} operations", first.operations);
         assert_eq!(first.hash, run(seed).hash, "seed {seed}");
     }

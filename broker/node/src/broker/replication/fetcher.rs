@@ -22,6 +22,9 @@ fn backoff_ms(failures: u32, longest_ms: u64) -> u64 {
     FIRST_BACKOFF_MS.saturating_mul(1 << failures.min(32)).min(longest_ms)
 }
 
+/// 2^32 over the golden ratio.
+const GOLDEN: u32 = 0x9e37_79b9;
+
 /// Which fetcher of which leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::broker) struct FetcherId {
@@ -32,10 +35,13 @@ pub(in crate::broker) struct FetcherId {
 impl FetcherId {
     /// The fetcher of a partition among `fetchers` of them.
     pub fn of(leader: i32, key: LogKey, fetchers: u32) -> FetcherId {
-        // Partitions of a topic follow each other; where its first one is depends on the topic.
+        // A broker leads every third partition of a topic, or every fifth: with the remainder, all of them would fall to
+        // one fetcher where as many fetchers are configured as there are brokers. Multiples of the golden ratio spread
+        // evenly whatever the step (Knuth, TAOCP 3, 6.4). Where a topic's first partition is depends on the topic.
         let topic = key.topic_id.as_u128();
         let start = (topic ^ (topic >> 64)) as u32;
-        FetcherId { leader, index: start.wrapping_add(key.partition.unsigned_abs()) % fetchers.max(1) }
+        let at = start.wrapping_add(key.partition.unsigned_abs()).wrapping_mul(GOLDEN);
+        FetcherId { leader, index: ((u64::from(at) * u64::from(fetchers.max(1))) >> 32) as u32 }
     }
 
     /// Every fetcher of a leader.
@@ -315,6 +321,21 @@ impl Fetcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_one_broker_leads_is_spread_over_all_its_fetchers() {
+        for (topic, brokers, fetchers) in (1..=12).flat_map(|brokers| {
+            (1..=8).flat_map(move |fetchers| (1..=10).map(move |topic: u128| (topic, brokers, fetchers)))
+        }) {
+            let topic_id = uuid::Uuid::from_u128(topic.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+            let mut held = vec![0_u32; fetchers as usize];
+            for partition in (0..60 * brokers).step_by(brokers as usize) {
+                held[FetcherId::of(1, LogKey { topic_id, partition }, fetchers).index as usize] += 1;
+            }
+            let most = held.iter().max().copied().unwrap_or_default();
+            assert!(most <= 60 / fetchers + 8, "{brokers} brokers, {fetchers} fetchers: {held:?}");
+        }
+    }
 
     #[test]
     fn waits_double_up_to_the_longest_and_begin_anew_after_an_answer() {
