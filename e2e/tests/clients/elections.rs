@@ -107,13 +107,13 @@ fn an_unclean_election_is_held_for_the_partitions_of_the_file_only() -> Result<(
 
     elect(&cluster, "unclean", &[("torn", 0)])?.ok()?;
     leaders.wait("torn", &[Some(2), None])?;
+    let read = run(kcat(&bootstrap).args(["-C", "-t", "torn", "-p", "0", "-o", "beginning", "-e", "-q"]), b"")?.ok()?;
+    ensure!(read == "kept\n", "{read:?}");
     // Told by the controller, which knows whom it passed over, and by the leader, which knows where its log ends.
     let output = cluster.brokers[1].output() + &cluster.brokers[2].output();
     let told = |words: &[&str]| output.lines().any(|line| words.iter().all(|word| line.contains(word)));
     ensure!(told(&["unclean leader election", "torn", "partition=0", "last_known_leader=\"1\""]), "{output}");
     ensure!(told(&["leading after an unclean election", "torn", "partition=0", "log_end_offset=1"]), "{output}");
-    let read = run(kcat(&bootstrap).args(["-C", "-t", "torn", "-p", "0", "-o", "beginning", "-e", "-q"]), b"")?.ok()?;
-    ensure!(read == "kept\n", "{read:?}");
 
     // The leader of before follows the new one, and what only it had is gone there too.
     cluster.restart(0)?;
