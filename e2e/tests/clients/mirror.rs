@@ -10,7 +10,8 @@ use odradek_e2e::process::Cluster;
 use odradek_e2e::tools::{kafka, kcat, mirror_maker, run};
 use odradek_e2e::wait;
 
-/// Every topic that it makes has one replica here; and it looks every second where it would every minute.
+/// Every topic that it makes has one replica here; it looks every second where it would every minute, and for plugins
+/// where they say that they are, not in every class.
 const PROPERTIES: &str = "clusters=east,west
 east->west.enabled=true
 east->west.topics=orders
@@ -30,6 +31,7 @@ refresh.topics.interval.seconds=1
 refresh.groups.interval.seconds=1
 sync.topic.configs.interval.seconds=1
 offset.lag.max=0
+plugin.discovery=service_load
 ";
 
 struct Mirror(Child);
