@@ -17,9 +17,13 @@ fn a_killed_leader_loses_nothing_that_was_acknowledged() -> Result<()> {
     cluster.create("verified", 3, &[])?;
     let leader = cluster.wait_in_sync("verified")?;
     let bootstrap = cluster.bootstrap();
+    // Unlike any other producer this one does not try again unless it is told to.
+    let config = cluster.brokers[0].dir.join("producer.properties");
+    std::fs::write(&config, "retries=2147483647\nenable.idempotence=true\n")?;
     let mut producer = kafka("org.apache.kafka.tools.VerifiableProducer")?
         .args(["--bootstrap-server", &bootstrap, "--topic", "verified", "--max-messages", "6000"])
-        .args(["--throughput", "600", "--acks", "-1"])
+        .args(["--throughput", "600", "--acks", "-1", "--command-config"])
+        .arg(&config)
         .stdout(Stdio::piped())
         .spawn()?;
     let mut acknowledged: BTreeMap<(i64, i64), String> = BTreeMap::new();
