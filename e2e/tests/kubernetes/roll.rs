@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use odradek_e2e::kubernetes::{Load, condition, in_namespace};
+use odradek_e2e::kubernetes::{Load, condition, in_namespace, in_namespace_alone};
 
 const A_SECOND: usize = 500;
 const LONG: Duration = Duration::from_secs(300);
@@ -12,7 +12,7 @@ const CHANGE: &str = r#"{"config":{"num.network.threads":4}}"#;
 
 #[test]
 fn a_roll_under_load_loses_nothing() -> Result<()> {
-    in_namespace("roll", |namespace| {
+    in_namespace_alone("roll", |namespace| {
         namespace.demo_cluster()?;
         let mut load = Load::on_orders(namespace, A_SECOND)?;
         let pods = namespace.pod_uids()?;
