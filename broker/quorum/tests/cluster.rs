@@ -258,26 +258,9 @@ fn pass(cluster: &mut Cluster, from: u64, to: u64) -> odradek_quorum::Ready {
     ready
 }
 
-#[test]
-fn the_last_voter_leads_without_a_tick_once_the_other_took_itself_out() {
-    let mut cluster = Cluster::new(2, 7);
-    let leader = cluster.settle();
-    cluster.propose(leader);
-    let leader = cluster.settle();
-    let last = 1 - leader;
-    let own = sim::directory(leader, 1);
-    cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap().remove(leader, &own).unwrap();
-    pass(&mut cluster, leader, last);
-    pass(&mut cluster, last, leader);
-    assert!(pass(&mut cluster, leader, last).lost_leadership);
-    let ready = pass(&mut cluster, last, leader);
-    assert!(ready.became_leader.is_some());
-    let last = cluster.nodes[&last].quorum.as_ref().unwrap();
-    assert!(last.is_alone() && last.members().len() == 1);
-}
-
-#[test]
-fn a_leader_that_is_out_by_what_it_just_learnt_puts_what_was_proposed_onto_its_disk() {
+/// A quorum of two whose leader takes itself out, which is committed there by now and not applied; the leader and the
+/// other one.
+fn leader_that_takes_itself_out() -> (Cluster, u64, u64) {
     let mut cluster = Cluster::new(2, 7);
     let leader = cluster.settle();
     cluster.propose(leader);
@@ -287,7 +270,22 @@ fn a_leader_that_is_out_by_what_it_just_learnt_puts_what_was_proposed_onto_its_d
     cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap().remove(leader, &own).unwrap();
     pass(&mut cluster, leader, other);
     pass(&mut cluster, other, leader);
-    // The removal is committed here by now, and not applied.
+    (cluster, leader, other)
+}
+
+#[test]
+fn the_last_voter_leads_without_a_tick_once_the_other_took_itself_out() {
+    let (mut cluster, leader, last) = leader_that_takes_itself_out();
+    assert!(pass(&mut cluster, leader, last).lost_leadership);
+    let ready = pass(&mut cluster, last, leader);
+    assert!(ready.became_leader.is_some());
+    let last = cluster.nodes[&last].quorum.as_ref().unwrap();
+    assert!(last.is_alone() && last.members().len() == 1);
+}
+
+#[test]
+fn a_leader_that_is_out_by_what_it_just_learnt_puts_what_was_proposed_onto_its_disk() {
+    let (mut cluster, leader, _) = leader_that_takes_itself_out();
     let leads = cluster.nodes.get_mut(&leader).unwrap().quorum.as_mut().unwrap();
     let index = leads.propose(vec![7; 8]).unwrap();
     assert!(leads.ready(1).unwrap().lost_leadership);

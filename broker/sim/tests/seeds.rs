@@ -1,14 +1,14 @@
 //! A few seeds in the unit tests; `e2e/suite` runs many more.
 
 use odradek_sim::plan::Plan;
-use odradek_sim::run::{run, run_plan};
+use odradek_sim::run::{FEWEST_FAULTS, run, run_plan};
 
 #[test]
 fn a_seed_runs_the_same_twice_and_breaks_nothing() {
     for seed in 1..=8 {
         let first = run(seed);
         assert!(first.broken.is_empty(), "seed {seed}: {:#?}", first.broken);
-        assert!(first.counts.faults() >= 5, "seed {seed} had only {} faults", first.counts.faults());
+        assert!(first.counts.faults() >= FEWEST_FAULTS, "seed {seed} had only {} faults", first.counts.faults());
         assert!(first.operations >= 2_000, "seed {seed} did only {} operations", first.operations);
         assert_eq!(first.hash, run(seed).hash, "seed {seed}");
     }

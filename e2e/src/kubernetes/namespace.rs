@@ -26,9 +26,9 @@ pub struct Namespace {
 /// Tests run beside others but for those that change what is everybody's: nodes, the operator.
 static EVERYBODYS: RwLock<()> = RwLock::new(());
 
-/// Runs a test in a namespace of its own while other tests may run. When it fails, the state of things goes to standard error; with
-/// `ODRADEK_E2E_KEEP` set, the namespace then stays. Nobody waits here until the namespace has gone: `e2e/kubernetes` does
-/// for all of them, at the end.
+/// Runs a test in a namespace of its own while other tests may run. When it fails, the state of things goes to standard
+/// error; with `ODRADEK_E2E_KEEP` set, the namespace then stays. Nobody waits here until the namespace has gone:
+/// `e2e/kubernetes` does for all of them, at the end.
 ///
 /// # Errors
 /// What the test says.
